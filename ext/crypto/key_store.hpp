@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "ext/crypto/secret.hpp"
+#include "ext/wire/ids.hpp"
+
+namespace dv {
+
+/** Transport encryption modes of the voice gateway (op 2 `modes`). */
+enum class TransportMode : std::uint8_t {
+  aes256_gcm_rtpsize = 1,
+  xchacha20_poly1305_rtpsize = 2,
+};
+
+/** What an SSRC carries, as told by voice gateway ops 5 and 12. */
+enum class StreamKind : std::uint8_t { audio = 1, video = 2, rtx = 3 };
+
+/**
+ * Everything that opening packets depends on reaches the receive chain as one of these, in order.
+ * They travel beside the data, not in it: a packet names its session, and a chain keeps the keys of
+ * the past for as long as the protocol says, so that an update may be early but never wrong.
+ */
+struct TransportKeyUpdate {
+  SessionId session = 0;
+  TransportMode mode{};
+  Secret key;  ///< 32 bytes. A second one for the same session is tried first, the older after it.
+};
+struct SsrcUpdate {
+  SessionId session = 0;
+  Ssrc ssrc = 0;
+  UserId user = 0;  ///< 0 takes the binding away.
+  StreamKind kind = StreamKind::audio;
+};
+/**
+ * A DAVE transition was prepared (`dave.md` 2.4). `version` 0: everybody may send plain frames from
+ * now on, and old ratchets run out in 10 s. `version` > 0: each named sender gets a new ratchet, his
+ * older ones and every passthrough run out in 10 s. The first one of a session sets the state
+ * it starts in, without a passthrough window.
+ */
+struct DaveUpdate {
+  struct Sender {
+    UserId user = 0;
+    Secret base_secret;  ///< 16 bytes, of this epoch.
+  };
+  SessionId session = 0;
+  std::uint16_t version = 0;
+  std::uint64_t epoch = 0;
+  std::vector<Sender> senders;
+};
+/** The session is over: its keys are wiped; what still waits for them is counted as dropped. */
+struct SessionEndUpdate {
+  SessionId session = 0;
+};
+
+using KeyUpdate = std::variant<TransportKeyUpdate, SsrcUpdate, DaveUpdate, SessionEndUpdate>;
+
+KeyUpdate clone(const KeyUpdate &update);
+SessionId session_of(const KeyUpdate &update);
+
+/**
+ * Shared between the element that negotiates keys and those that use them. Thread-safe.
+ *
+ * A listener first gets what is in force as a replay, then each update once, in order. It is
+ * called from the publishing thread with the store's lock held, so it must only queue and return; in
+ * exchange no update can overtake another or be missed. The store keeps the newest three epochs per
+ * session for late listeners (a restarted worker, an element that was linked later).
+ */
+class KeyStore {
+ public:
+  using Listener = std::function<void(const KeyUpdate &)>;
+  using Token = std::uint64_t;
+
+  void publish(KeyUpdate update);
+  Token subscribe(Listener listener);
+  /** After it returns the listener is not running and is not called again. */
+  void unsubscribe(Token token);
+  /** What a newcomer has to know, in order. */
+  std::vector<KeyUpdate> snapshot() const;
+  /** Audio SSRC -> user of a session, 0 where it is not known. */
+  UserId user_of(SessionId session, Ssrc ssrc) const;
+
+  /** Process-wide, never 0. */
+  static SessionId next_session_id();
+
+ private:
+  struct Session {
+    std::vector<KeyUpdate> transport;  // newest last, at most 2
+    std::map<Ssrc, SsrcUpdate> ssrcs;
+    std::vector<KeyUpdate> dave;  // newest last, at most 3
+  };
+  std::vector<KeyUpdate> snapshot_locked() const;
+  void remember_locked(const KeyUpdate &update);
+
+  mutable std::mutex mutex_;  // guards everything below; held while listeners are called
+  std::map<SessionId, Session> sessions_;
+  std::map<Token, Listener> listeners_;
+  Token next_token_ = 1;
+};
+
+}  // namespace dv

@@ -1,0 +1,1 @@
+#include "ext/wire/bytes.hpp"

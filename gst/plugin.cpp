@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <gst/gst.h>
+
+#include "gst/glue/frame_meta.hpp"
+
+// Elements are registered one by one, so that one missing piece does not hide the rest.
+static gboolean plugin_init(GstPlugin *plugin) {
+  gboolean any = FALSE;
+  dv_rtp_frame_meta_get_info();
+  dv_session_meta_get_info();
+  (void)plugin;
+  any = TRUE;
+  return any;
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, discordvoice,
+                  "Discord voice receive: join a channel, decrypt, order, record", plugin_init,
+                  PACKAGE_VERSION, "LGPL", "gst-discord-voice", "https://gstreamer.freedesktop.org")
