@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
 done
 
 started=$SECONDS
-./scripts/install-packages.sh build test
+./scripts/install-packages.sh build demo test
 echo "packages: $((SECONDS - started)) s"
 
 started=$SECONDS
