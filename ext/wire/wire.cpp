@@ -1,1 +1,0 @@
-#include "ext/wire/bytes.hpp"
