@@ -69,7 +69,7 @@ TEST_CASE("both modes open the published datagrams") {
   for (bool gcm : {true, false}) {
     auto c = cipher(gcm);
     for (const Vector &v : kVectors) {
-      CAPTURE(v.name);
+      CAPTURE(std::string(v.name));
       CAPTURE(gcm);
       const Bytes d = datagram(v, gcm);
       Bytes room(d.size());
@@ -91,7 +91,7 @@ TEST_CASE("sealing makes the published datagrams") {
   for (bool gcm : {true, false}) {
     auto c = cipher(gcm);
     for (const Vector &v : kVectors) {
-      CAPTURE(v.name);
+      CAPTURE(std::string(v.name));
       const Bytes packet = from_hex(std::string(v.header) + v.plain);
       TransportNonce nonce;
       const Bytes n = from_hex(v.nonce);
