@@ -2,14 +2,14 @@
 #include <gst/gst.h>
 
 #include "gst/glue/frame_meta.hpp"
+#include "gst/voicebin/gstdiscordvoicebin.hpp"
 
 // Elements are registered one by one, so that one missing piece does not hide the rest.
 static gboolean plugin_init(GstPlugin *plugin) {
   gboolean any = FALSE;
   dv_rtp_frame_meta_get_info();
   dv_session_meta_get_info();
-  (void)plugin;
-  any = TRUE;
+  any |= GST_ELEMENT_REGISTER(discordvoicebin, plugin);
   return any;
 }
 
