@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gst/reorder/rtp_timeline.hpp"
+#include "gst/reorder/sequence_rules.hpp"
+
+// Speakers with known truth, a simulated network, the sequence rules and the timeline: where a
+// frame is placed is compared with when it was sent (plus the constant least delay of the network).
+
+namespace dv {
+namespace {
+
+constexpr Time kDelay = 37ms;
+constexpr Time kFrame = 20ms;
+
+struct Sent {
+  Time at;
+  std::uint16_t seq;
+  std::uint32_t rtp_time;
+  bool silence;
+  std::size_t spurt;
+};
+
+struct Speaker {
+  bool keeps_clock = true;  // advances its timestamps over pauses
+  bool says_silence = true;
+  double drift = 0;                           // of the sender's clock, e.g. 200e-6
+  std::vector<std::pair<Time, Time>> spurts;  // start, length
+};
+
+std::vector<Sent> speak(const Speaker &speaker, std::uint32_t rtp_start = 0xfffff000u) {
+  std::vector<Sent> sent;
+  std::uint16_t seq = 65500;
+  std::uint32_t rtp = rtp_start;
+  Time last{};
+  bool first = true;
+  for (std::size_t i = 0; i < speaker.spurts.size(); ++i) {
+    const auto [start, length] = speaker.spurts[i];
+    // One frame of the sender's clock in real time.
+    const Time frame{std::llround(20e6 / (1 + speaker.drift))};
+    if (!first && speaker.keeps_clock) {
+      rtp += static_cast<std::uint32_t>(
+          std::llround(static_cast<double>((start - last).count()) * (1 + speaker.drift) * 48e-6));
+    }
+    first = false;
+    const auto frames = length / kFrame;
+    for (std::int64_t k = 0; k < frames; ++k) {
+      const Time at = start + k * frame;
+      sent.push_back({at, seq++, rtp, speaker.says_silence && k >= frames - 5, i});
+      rtp += 960;
+      last = at + frame;
+    }
+  }
+  return sent;
+}
+
+using Network = std::function<Time(const Sent &)>;  // extra delay; kNever: lost
+
+struct Outcome {
+  std::vector<Time> least, most;  // error per spurt
+  std::size_t received = 0, placed = 0, overlaps = 0, broken_spurts = 0;
+  Time worst(std::size_t from = 0) const {
+    Time w{};
+    for (std::size_t i = from; i < least.size(); ++i) {
+      if (least[i] == kNever) continue;
+      w = std::max({w, -least[i], most[i]});
+    }
+    return w;
+  }
+};
+
+struct Waits {
+  Time first{}, doubt{};
+};
+
+class Run {
+ public:
+  Run(const std::vector<Sent> &sent, Waits waits, std::size_t spurts)
+      : timeline_({48000, waits.first, waits.doubt}) {
+    outcome_.least.assign(spurts, kNever);
+    outcome_.most.assign(spurts, Time::min());
+    for (const Sent &s : sent) by_number_.push_back(s);
+  }
+
+  Outcome operator()(const Network &network) {
+    std::vector<std::pair<Time, std::size_t>> arrivals;
+    for (std::size_t i = 0; i < by_number_.size(); ++i) {
+      const Time extra = network(by_number_[i]);
+      if (extra != kNever) arrivals.emplace_back(by_number_[i].at + kDelay + extra, i);
+    }
+    std::stable_sort(arrivals.begin(), arrivals.end());
+    for (auto [at, i] : arrivals) {
+      wake(at);
+      const Sent &s = by_number_[i];
+      rules_.push(i, s.seq, s.rtp_time, 960, at, actions_);
+      forward(at);
+    }
+    wake(kNever - Time{1});
+    outcome_.received = arrivals.size();
+    const auto &c = rules_.counters();
+    outcome_.placed += c.late;  // the rules' account, checked in their own tests
+    return outcome_;
+  }
+
+ private:
+  void wake(Time limit) {
+    for (;;) {
+      const Time next = std::min(rules_.next_deadline(), timeline_.next_deadline());
+      if (next >= limit) return;
+      rules_.advance(next, actions_);
+      forward(next);
+    }
+  }
+  void forward(Time now) {
+    for (auto &a : actions_) {
+      if (a.kind != SequenceAction<std::size_t>::Kind::deliver) continue;
+      TimelineFrame f;
+      f.extended_seq = a.extended_seq;
+      f.rtp_time = a.rtp_time;
+      f.samples = 960;
+      f.arrival = a.arrival;
+      f.restart = a.restart;
+      f.silence = by_number_[a.item].silence;
+      timeline_.push(f, now);
+      order_.push_back(a.item);
+    }
+    actions_.clear();
+    while (auto placed = timeline_.pop(now)) {
+      const Sent &s = by_number_[order_[next_++]];
+      const Time error = placed->pts - (s.at + kDelay);
+      outcome_.least[s.spurt] = std::min(outcome_.least[s.spurt], error);
+      outcome_.most[s.spurt] = std::max(outcome_.most[s.spurt], error);
+      outcome_.overlaps += placed->pts < end_;
+      if (next_ > 1) {
+        const Sent &before = by_number_[order_[next_ - 2]];
+        // Neighbours of one spurt touch exactly, and what is lost between them keeps its place.
+        if (before.spurt == s.spurt && before.seq + 1 == s.seq) {
+          outcome_.broken_spurts += placed->pts != end_;
+        }
+      }
+      end_ = placed->pts + placed->duration;
+      ++outcome_.placed;
+    }
+  }
+
+  std::vector<Sent> by_number_;
+  SequenceBuffer<std::size_t> rules_;
+  SequenceBuffer<std::size_t>::Actions actions_;
+  RtpTimeline timeline_;
+  std::vector<std::size_t> order_;
+  std::size_t next_ = 0;
+  Time end_{};
+  Outcome outcome_;
+};
+
+std::vector<std::pair<Time, Time>> talk(int spurts, std::uint32_t seed, Time start = 100ms) {
+  std::mt19937 random(seed);
+  std::vector<std::pair<Time, Time>> all;
+  for (int i = 0; i < spurts; ++i) {
+    const Time length = kFrame * (40 + random() % 150);
+    all.emplace_back(start, length);
+    start += length + Time{1ms} * (250 + random() % 4000);
+  }
+  return all;
+}
+
+Outcome simulate(const Speaker &speaker, const Network &network, Waits waits = {}) {
+  return Run(speak(speaker), waits, speaker.spurts.size())(network);
+}
+
+Network clean() {
+  return [](const Sent &) { return Time{}; };
+}
+Network lossy(double loss, std::uint32_t seed) {
+  return [=, random = std::mt19937(seed)](const Sent &) mutable {
+    return std::uniform_real_distribution<>(0, 1)(random) < loss ? kNever : Time{};
+  };
+}
+Network jittery(Time most, std::uint32_t seed) {
+  return [=, random = std::mt19937(seed)](const Sent &) mutable {
+    return Time{static_cast<std::int64_t>(std::uniform_real_distribution<>(0, 1)(random) *
+                                          static_cast<double>(most.count()))};
+  };
+}
+// Nothing comes through for `length` from `start` on; then all of it at once.
+Network stalled(Time start, Time length) {
+  return [=](const Sent &s) {
+    return s.at >= start && s.at < start + length ? start + length - s.at : Time{};
+  };
+}
+
+const Waits kModes[] = {{}, {120ms, 60ms}};
+
+void check_account(const Outcome &o) {
+  CHECK(o.placed == o.received);
+  CHECK(o.overlaps == 0);
+}
+
+}  // namespace
+
+TEST_CASE("timeline: a clean network is reproduced exactly, pauses and wraps included") {
+  for (Waits waits : kModes) {
+    Speaker speaker;
+    speaker.spurts = talk(60, 1);
+    const Outcome o = simulate(speaker, clean(), waits);
+    check_account(o);
+    CHECK(o.broken_spurts == 0);
+    CHECK(o.worst() < 1ms);
+  }
+}
+
+TEST_CASE("timeline: loss does not move anybody") {
+  for (double loss : {0.01, 0.05, 0.30}) {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+      Speaker speaker;
+      speaker.spurts = talk(30, seed);
+      const Outcome o = simulate(speaker, lossy(loss, seed), kModes[seed % 2]);
+      check_account(o);
+      CHECK(o.broken_spurts == 0);
+      CHECK(o.worst() < 1ms);
+    }
+  }
+}
+
+TEST_CASE("timeline: jitter does not bend it") {
+  std::size_t first_off = 0;
+  for (std::uint32_t seed = 0; seed < 40; ++seed) {
+    Speaker speaker;
+    speaker.spurts = talk(30, seed);
+    const Outcome o = simulate(speaker, jittery(80ms, seed), kModes[seed % 2]);
+    check_account(o);
+    CHECK(o.broken_spurts == 0);
+    CHECK(o.worst(1) < 20ms);
+    first_off += o.worst() > 20ms;
+    CHECK(o.worst() < 45ms);
+  }
+  // Of the first spurt only the delays of a few packets are known when it has to be placed.
+  MESSAGE("first spurts off by more than 20 ms: " << first_off << " of 40");
+  CHECK(first_off <= 4);
+}
+
+TEST_CASE("timeline: a stall inside a spurt moves nothing") {
+  for (Time length : {400ms, 900ms, 2000ms}) {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+      Speaker speaker;
+      speaker.spurts = talk(20, seed);
+      speaker.says_silence = seed % 3 != 0;
+      const auto spurt = speaker.spurts[2 + seed % 10];
+      const Time at = spurt.first + spurt.second / 3;
+      const Outcome o = simulate(speaker, stalled(at, length), kModes[seed % 2]);
+      check_account(o);
+      CAPTURE(length.count());
+      CAPTURE(seed);
+      CHECK(o.broken_spurts == 0);
+      CHECK(o.worst() < 20ms);
+    }
+  }
+}
+
+TEST_CASE("timeline: a sender whose clock stands still in pauses is placed by arrival") {
+  for (bool silence : {true, false}) {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+      Speaker speaker;
+      speaker.keeps_clock = false;
+      speaker.says_silence = silence;
+      speaker.spurts = talk(30, seed);
+      const Outcome o = simulate(speaker, clean(), kModes[seed % 2]);
+      check_account(o);
+      CAPTURE(silence);
+      CAPTURE(seed);
+      // Without any hint the first pause shows only after a few frames.
+      CHECK(o.worst(silence || seed % 2 ? 0 : 2) < 20ms);
+    }
+  }
+}
+
+TEST_CASE("timeline: drift of 200 ppm is followed for an hour") {
+  for (double drift : {200e-6, -200e-6}) {
+    for (Time jitter : {0ms, 80ms}) {
+      Speaker speaker;
+      speaker.drift = drift;
+      speaker.spurts = talk(900, 5);
+      const Outcome o = simulate(speaker, jittery(jitter, 1));
+      check_account(o);
+      CAPTURE(drift);
+      CAPTURE(jitter.count());
+      REQUIRE(speaker.spurts.back().first > 3600s);
+      CHECK(o.worst(1) < 20ms);
+    }
+  }
+}
+
+TEST_CASE("timeline: a slow clock is followed even without any pause") {
+  Speaker speaker;
+  speaker.drift = -200e-6;
+  speaker.spurts = {{100ms, 3600s}};
+  const Outcome o = simulate(speaker, clean());
+  check_account(o);
+  CHECK(o.worst() < 20ms);
+}
+
+TEST_CASE("timeline: an early timestamp gap never becomes more silence than real time") {
+  // Five leftovers, then a jump of 11 numbers whose timestamps cover minutes before we came.
+  RtpTimeline timeline;
+  std::vector<Time> pts;
+  for (int i = 0; i < 20; ++i) {
+    TimelineFrame f;
+    f.extended_seq = static_cast<std::uint64_t>(i < 5 ? i : i + 10);
+    f.rtp_time = static_cast<std::uint32_t>(i) * 960 + (i < 5 ? 0 : 48000 * 300);
+    f.samples = 960;
+    f.arrival = 1s + i * kFrame;
+    timeline.push(f, f.arrival);
+    pts.push_back(timeline.pop(f.arrival)->pts);
+  }
+  for (int i = 0; i < 20; ++i) CHECK(pts[static_cast<std::size_t>(i)] == 1s + i * kFrame);
+}
+
+TEST_CASE("timeline: a restart is placed by arrival and never before what is already placed") {
+  RtpTimeline timeline;
+  TimelineFrame f;
+  f.samples = 960;
+  f.arrival = 1s;
+  timeline.push(f, f.arrival);
+  CHECK(timeline.pop(1s)->pts == 1s);
+  f.extended_seq = 70000;
+  f.rtp_time = 123456789;
+  f.restart = true;
+  f.arrival = 1005ms;
+  timeline.push(f, f.arrival);
+  auto placed = timeline.pop(f.arrival);
+  CHECK(placed->pts == 1020ms);
+  CHECK(placed->anchored);
+  f.extended_seq = 140000;
+  f.rtp_time = 5;
+  f.arrival = 3s;
+  timeline.push(f, f.arrival);
+  CHECK(timeline.pop(f.arrival)->pts == 3s);
+}
+
+TEST_CASE("timeline: hostile timestamps neither overlap nor run away") {
+  std::mt19937_64 random(9);
+  RtpTimeline timeline({48000, 120ms, 60ms});
+  Time now = 1s, end{};
+  std::size_t popped = 0;
+  for (int i = 0; i < 200000; ++i) {
+    TimelineFrame f;
+    f.extended_seq = static_cast<std::uint64_t>(i) + random() % 3;
+    f.rtp_time =
+        random() % 4 ? static_cast<std::uint32_t>(random()) : static_cast<std::uint32_t>(i) * 960;
+    f.samples = static_cast<std::uint32_t>(random() % 5761);
+    f.arrival = now - Time{1ms} * (random() % 200);
+    f.restart = random() % 50 == 0;
+    f.concealed = random() % 9 == 0;
+    f.silence = random() % 9 == 0;
+    timeline.push(f, now);
+    while (auto placed = timeline.pop(now)) {
+      REQUIRE(placed->pts >= end);
+      end = placed->pts + placed->duration;
+      ++popped;
+    }
+    now += kFrame;
+  }
+  while (timeline.pop(now, true)) ++popped;
+  CHECK(popped == 200000);
+}
+
+}  // namespace dv
