@@ -226,6 +226,8 @@ std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer 
   if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_HEADER) || !ogg_) return std::nullopt;
   const auto samples = opus_packet_samples(packet);
   if (!samples) return std::nullopt;
+  // What the encoder adds behind the end is nothing but padding.
+  if (ogg_->samples() >= fed_ * 48000 / setup_.pcm.rate) return std::nullopt;
   const Bytes pages = ogg_->add(packet, *samples, kOpusPage);
   return file_->write_at(file_->size(), pages);
 }

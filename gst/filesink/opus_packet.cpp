@@ -42,7 +42,7 @@ std::optional<OpusSilence> opus_silence_for(std::uint64_t samples) {
   for (unsigned size = 4; size-- > 0;) {
     const std::uint32_t length = 120u << size;
     if (samples < length) continue;
-    const auto toc = static_cast<std::uint8_t>((28 + size) << 3 | 4);
+    const auto toc = static_cast<std::uint8_t>((28 + size) << 3);
     return OpusSilence{{toc, 0xff, 0xfe}, length};
   }
   return std::nullopt;

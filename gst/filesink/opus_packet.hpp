@@ -19,7 +19,7 @@ struct OpusSilence {
 };
 
 /**
- * The longest silence packet (stereo, CELT: what Discord's clients send at the end of a spurt, and
+ * The longest silence packet (CELT: what Discord's clients send at the end of a spurt, and
  * its shorter kin) that fits into `samples`; nothing when less than 2.5 ms is left.
  */
 std::optional<OpusSilence> opus_silence_for(std::uint64_t samples);
