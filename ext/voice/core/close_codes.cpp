@@ -19,7 +19,8 @@ VoiceVerdict once_voice(EndReason end, const char *meaning, const char *advice) 
 }
 
 constexpr const char *kUpdateAdvice =
-    "This version of the plugin does not speak the protocol the server expects; install a newer one.";
+    "This version of the plugin does not speak the protocol the server expects; install a newer "
+    "one.";
 
 }  // namespace
 
@@ -65,7 +66,8 @@ MainVerdict judge_main_close(CloseCode code) {
     case 4002:
       return {MainReaction::resume, "undecodable payload"};
     default:
-      return {MainReaction::resume, *code < kFirstOwnCode ? "network or server restart" : "unknown"};
+      return {MainReaction::resume,
+              *code < kFirstOwnCode ? "network or server restart" : "unknown"};
   }
 }
 
@@ -80,9 +82,10 @@ VoiceVerdict judge_voice_close(CloseCode code) {
     case 4003:
       return {VoiceReaction::new_session, "not authenticated"};
     case 4004:
-      return once_voice(EndReason::voice_auth, "authentication failed",
-                        "The voice server does not accept the credentials of the main gateway; in "
-                        "hand-over mode hand over session id, token and endpoint of the same join.");
+      return once_voice(
+          EndReason::voice_auth, "authentication failed",
+          "The voice server does not accept the credentials of the main gateway; in "
+          "hand-over mode hand over session id, token and endpoint of the same join.");
     case 4005:
       return {VoiceReaction::new_session, "already authenticated"};
     case 4006:

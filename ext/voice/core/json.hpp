@@ -18,7 +18,7 @@ namespace dv::voice {
 using Json = nlohmann::json;
 
 struct JsonLimits {
-  std::size_t bytes = 16u << 20;   ///< GUILD_CREATE of a big guild is megabytes
+  std::size_t bytes = 16u << 20;  ///< GUILD_CREATE of a big guild is megabytes
   std::size_t depth = 48;
   std::size_t values = 2'000'000;  ///< bounds the memory that the tree takes, at some 32 bytes each
 };
@@ -36,8 +36,8 @@ std::optional<Json> parse_json(std::string_view text, const JsonLimits &limits);
 const Json *find(const Json &object, const char *key);
 Json *find(Json &object, const char *key);
 
-// Readers of one value. Nothing where it is absent, null, of another type or out of range. Integers and
-// snowflakes may come as numbers or decimal strings; fractions and signs are refused.
+// Readers of one value. Nothing where it is absent, null, of another type or out of range. Integers
+// and snowflakes may come as numbers or decimal strings; fractions and signs are refused.
 std::optional<std::uint64_t> read_uint(const Json *value, std::uint64_t max = UINT64_MAX);
 std::optional<std::string_view> read_text(const Json *value, std::size_t max_bytes = 4096);
 std::optional<bool> read_bool(const Json *value);

@@ -24,34 +24,34 @@ void MainGateway::Impl::notify_all(const std::function<GuildEvent()> &make) {
 }
 
 void MainGateway::Impl::handle(main_msg::Body &body, Time now) {
-  std::visit(
-      Overload{
-          [&](const main_msg::Hello &hello) { on_hello(hello.interval, now); },
-          [&](const main_msg::HeartbeatRequest &) { beat(now); },
-          [&](const main_msg::HeartbeatAck &) { acked_ = true; },
-          [&](const main_msg::Reconnect &) {
-            lose_and_resume("the main gateway asks to reconnect", now);
-          },
-          [&](const main_msg::InvalidSession &invalid) {
-            on_invalid_session(invalid.resumable, now);
-          },
-          [&](main_msg::Ready &ready) { on_ready(ready, now); },
-          [&](const main_msg::Resumed &) { on_resumed(now); },
-          [&](const main_msg::GuildCreate &guild) { on_guild_create(guild); },
-          [&](const main_msg::GuildDelete &guild) { on_guild_delete(guild); },
-          [&](const main_msg::ChannelChange &change) {
-            cache_.put_channel(change.guild, change.channel);
-          },
-          [&](const main_msg::ChannelDelete &deleted) {
-            cache_.erase_channel(deleted.guild, deleted.channel);
-            if (attached(deleted.guild)) notify(deleted.guild, ChannelDeleted{deleted.channel});
-          },
-          [&](main_msg::VoiceStateUpdate &update) { on_voice_state(update); },
-          [&](main_msg::VoiceServerUpdate &update) { on_voice_server(update); },
-          [&](const main_msg::Members &members) { on_members(members); },
-          [](const main_msg::Other &) {},
-      },
-      body);
+  std::visit(Overload{
+                 [&](const main_msg::Hello &hello) { on_hello(hello.interval, now); },
+                 [&](const main_msg::HeartbeatRequest &) { beat(now); },
+                 [&](const main_msg::HeartbeatAck &) { acked_ = true; },
+                 [&](const main_msg::Reconnect &) {
+                   lose_and_resume("the main gateway asks to reconnect", now);
+                 },
+                 [&](const main_msg::InvalidSession &invalid) {
+                   on_invalid_session(invalid.resumable, now);
+                 },
+                 [&](main_msg::Ready &ready) { on_ready(ready, now); },
+                 [&](const main_msg::Resumed &) { on_resumed(now); },
+                 [&](const main_msg::GuildCreate &guild) { on_guild_create(guild); },
+                 [&](const main_msg::GuildDelete &guild) { on_guild_delete(guild); },
+                 [&](const main_msg::ChannelChange &change) {
+                   cache_.put_channel(change.guild, change.channel);
+                 },
+                 [&](const main_msg::ChannelDelete &deleted) {
+                   cache_.erase_channel(deleted.guild, deleted.channel);
+                   if (attached(deleted.guild))
+                     notify(deleted.guild, ChannelDeleted{deleted.channel});
+                 },
+                 [&](main_msg::VoiceStateUpdate &update) { on_voice_state(update); },
+                 [&](main_msg::VoiceServerUpdate &update) { on_voice_server(update); },
+                 [&](const main_msg::Members &members) { on_members(members); },
+                 [](const main_msg::Other &) {},
+             },
+             body);
 }
 
 void MainGateway::Impl::on_ready(main_msg::Ready &ready, Time now) {

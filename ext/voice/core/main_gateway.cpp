@@ -44,8 +44,9 @@ void MainGateway::Impl::start(Time now) {
          "The bot token is missing or is not one; take it from the developer portal and set it "
          "through token-file, DISCORD_TOKEN or token.");
   } else if (!gateway_url(config_.url)) {
-    fail(MainFailed::Kind::connect, "The gateway URL \"" + config_.url.substr(0, 200) +
-                                        "\" can not be used; it must have the form wss://HOST[:PORT].");
+    fail(MainFailed::Kind::connect,
+         "The gateway URL \"" + config_.url.substr(0, 200) +
+             "\" can not be used; it must have the form wss://HOST[:PORT].");
   } else if (identify_at(now) > now + config_.startup_timeout) {
     fail(MainFailed::Kind::budget,
          "The bot has started nearly 1000 sessions within a day. Discord resets tokens that exceed "

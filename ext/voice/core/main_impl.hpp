@@ -136,9 +136,9 @@ class MainGateway::Impl {
 
   Time started_{};
   bool ever_ready_ = false;
-  bool new_session_ = false;   ///< the session is younger than the loss before it
+  bool new_session_ = false;  ///< the session is younger than the loss before it
   bool told_lost_ = false;
-  bool own_ids_match_ = false; ///< own voice states carry the id of this session, as they should
+  bool own_ids_match_ = false;  ///< own voice states carry the id of this session, as they should
   std::uint32_t resume_tries_ = 0;
   std::uint32_t connect_failures_ = 0;  ///< in a row
   Time connect_at_ = kNever;

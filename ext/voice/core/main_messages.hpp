@@ -83,10 +83,9 @@ struct Members {
 /** An opcode or event that is of no use here. */
 struct Other {};
 
-using Body =
-    std::variant<Hello, HeartbeatRequest, HeartbeatAck, Reconnect, InvalidSession, Ready, Resumed,
-                 GuildCreate, GuildDelete, ChannelChange, ChannelDelete, VoiceStateUpdate,
-                 VoiceServerUpdate, Members, Other>;
+using Body = std::variant<Hello, HeartbeatRequest, HeartbeatAck, Reconnect, InvalidSession, Ready,
+                          Resumed, GuildCreate, GuildDelete, ChannelChange, ChannelDelete,
+                          VoiceStateUpdate, VoiceServerUpdate, Members, Other>;
 
 struct Message {
   std::optional<std::uint64_t> seq;  ///< set for dispatches

@@ -68,8 +68,8 @@ void MainGateway::Impl::on_connect_failed(const ConnectFailure &failure, Time no
   if (!ever_ready_ && (bad_certificate || connect_failures_ >= kStartupConnectTries)) {
     fail(startup_failure(failure),
          bad_certificate
-             ? "The main gateway's certificate is not accepted, nothing was sent: " + describe(failure) +
-                   ". For a private certificate authority set ca-file."
+             ? "The main gateway's certificate is not accepted, nothing was sent: " +
+                   describe(failure) + ". For a private certificate authority set ca-file."
              : "The main gateway can not be reached: " + describe(failure) +
                    ". Check the network and the gateway URL.");
     return;
@@ -78,12 +78,14 @@ void MainGateway::Impl::on_connect_failed(const ConnectFailure &failure, Time no
 }
 
 MainFailed::Kind MainGateway::Impl::startup_failure(const ConnectFailure &failure) const {
-  return failure.kind == ConnectFailureKind::tls ? MainFailed::Kind::tls : MainFailed::Kind::connect;
+  return failure.kind == ConnectFailureKind::tls ? MainFailed::Kind::tls
+                                                 : MainFailed::Kind::connect;
 }
 
 void MainGateway::Impl::on_invalid_session(bool resumable, Time now) {
   drop(kCloseToResume);
-  lost(resumable ? "the main gateway asks to resume" : "the main gateway's session is invalid", now);
+  lost(resumable ? "the main gateway asks to resume" : "the main gateway's session is invalid",
+       now);
   if (!resumable) forget_session();
   // Between one and five seconds by chance is what Discord asks for.
   const Time pause = 1s + Time(static_cast<Time::rep>(4e9 * random_()));

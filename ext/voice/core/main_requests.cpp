@@ -65,9 +65,9 @@ void MainGateway::Impl::send_pending(GuildId guild, Pending &pending, Time now) 
   if (!pending.join) return;
   const Join join = *pending.join;
   pending.join.reset();
-  send(Secret::from_text(
-           main_msg::voice_state(guild, join.channel, join.self_mute, join.self_deaf)),
-       now);
+  send(
+      Secret::from_text(main_msg::voice_state(guild, join.channel, join.self_mute, join.self_deaf)),
+      now);
   if (!attached(guild)) return;
   notify(guild, cache_.facts(guild, join.channel));
   notify(guild, JoinSent{});
