@@ -14,25 +14,25 @@ namespace dv {
 enum class SampleFormat : std::uint8_t { s16, f32 };
 
 struct ChainConfig {
-  bool decode = true;              ///< false: decrypted Opus in RTP leaves in order of arrival
+  bool decode = true;  ///< false: decrypted Opus in RTP leaves in order of arrival
   SampleFormat format = SampleFormat::s16;
-  std::uint32_t rate = 48000;      ///< 8000, 12000, 16000, 24000 or 48000
-  std::uint8_t channels = 2;       ///< 1 or 2
-  Time latency = 120ms;            ///< order before decode; 0: order of arrival
-  bool fec = true;                 ///< conceal with the next packet's in-band FEC where it has it
-  bool plc = true;                 ///< conceal the rest by the decoder, up to `plc_limit`
+  std::uint32_t rate = 48000;  ///< 8000, 12000, 16000, 24000 or 48000
+  std::uint8_t channels = 2;   ///< 1 or 2
+  Time latency = 120ms;        ///< order before decode; 0: order of arrival
+  bool fec = true;             ///< conceal with the next packet's in-band FEC where it has it
+  bool plc = true;             ///< conceal the rest by the decoder, up to `plc_limit`
   Time plc_limit = 120ms;
-  Time key_wait = 2s;              ///< how long a packet waits for its user or its keys
-  std::uint32_t max_waiting = 256; ///< packets waiting for keys, per stream
+  Time key_wait = 2s;               ///< how long a packet waits for its user or its keys
+  std::uint32_t max_waiting = 256;  ///< packets waiting for keys, per stream
   std::uint32_t max_streams = 4096;
 };
 
 /** One datagram as received. `data` is only read during the call. */
 struct PacketIn {
   SessionId session = 0;
-  std::uint64_t tag = 0;       ///< the caller's; comes back with the verdict
-  std::int64_t arrival = 0;    ///< running time in ns, carried through untouched
-  bool prime = false;          ///< only bring the decoder up to date: no output, no verdict
+  std::uint64_t tag = 0;     ///< the caller's; comes back with the verdict
+  std::int64_t arrival = 0;  ///< running time in ns, carried through untouched
+  bool prime = false;        ///< only bring the decoder up to date: no output, no verdict
   ByteView data;
 };
 
@@ -57,8 +57,8 @@ struct FrameOut {
   std::uint32_t rtp_time = 0;
   std::uint32_t samples = 0;  ///< duration in 48 kHz samples
   std::int64_t arrival = 0;   ///< of the datagram; of the one behind the hole if concealed
-  ByteView data;              ///< PCM interleaved; a whole RTP packet without extension and padding; a
-                              ///< whole RTCP compound
+  ByteView data;  ///< PCM interleaved; a whole RTP packet without extension and padding; a
+                  ///< whole RTCP compound
 };
 
 /**
@@ -76,11 +76,16 @@ class ChainSink {
 };
 
 /**
- * Transport open -> header extension -> RTP padding -> DAVE open -> sequence rules -> Opus decode, for
- * any number of streams. Plain C++, one thread, no I/O, no clock of its own: the same object runs in
- * a worker process and, with `max-workers=0`, in the element's process.
+ * Transport open -> header extension -> RTP padding -> DAVE open -> sequence rules -> Opus decode,
+ * for any number of streams. Plain C++, one thread, no I/O, no clock of its own: the same object
+ * runs in a worker process and, with `max-workers=0`, in the element's process.
  *
  * Nothing of a stream moves (no state is even made for it) before a transport tag has verified.
+ *
+ * A session needs a TransportKeyUpdate, a DaveUpdate (with version 0 where calls are not encrypted)
+ * and an SsrcUpdate per speaker; until they are there its packets wait, at most `key_wait`. Extended
+ * numbers of a stream begin in the second block of 65536, so that a chain that takes over a stream
+ * starts from there again: only their low 16 bits are the same as before.
  */
 class ReceiveChain {
  public:

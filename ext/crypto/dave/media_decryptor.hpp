@@ -39,6 +39,7 @@ class FrameDecryptor {
   static constexpr std::uint64_t kBeforeFirst = 256;
   /** More transitions within 10 s drop the oldest ratchet early. */
   static constexpr std::size_t kMaxRatchets = 32;
+  static constexpr Time kNeverPlain = Time::min();
 
   explicit FrameDecryptor(std::uint64_t before_first = kBeforeFirst)
       : before_first_(before_first) {}
@@ -49,8 +50,8 @@ class FrameDecryptor {
   void retire(Time now);
   /** A transition to version 0 was prepared (or the session is in it): plain frames may come. */
   void allow_plain(Time now);
-  /** Sets the state that a session starts in; there is no window then. */
-  void forbid_plain() { plain_until_ = kNeverAllowed; }
+  /** For a sender first heard in mid-session: the window that the others of it have. */
+  void set_plain_until(Time until) { plain_until_ = until; }
 
   /** `out` must hold `frame.size()` bytes and not overlap it. */
   FrameResult open(ByteView frame, Time now, std::span<std::uint8_t> out);
@@ -59,8 +60,6 @@ class FrameDecryptor {
   bool plain_allowed(Time now) const { return now <= plain_until_; }
 
  private:
-  static constexpr Time kNeverAllowed = Time::min();
-
   struct Epoch {
     ReceiveRatchet ratchet;
     Time until;
@@ -71,7 +70,7 @@ class FrameDecryptor {
 
   std::uint64_t before_first_;
   std::deque<Epoch> epochs_;  // newest first
-  Time plain_until_ = kNeverAllowed;
+  Time plain_until_ = kNeverPlain;
 };
 
 }  // namespace dv::dave

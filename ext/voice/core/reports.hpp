@@ -65,13 +65,10 @@ struct Source {
   bool present = true;
 };
 struct Reconnecting {
-  bool resume = false;        ///< true: media runs on
-  bool main_gateway = false;  ///< it is the main gateway's connection that was lost
+  bool resume = false;  ///< true: media runs on
   std::string text;
 };
-struct Resumed {
-  bool main_gateway = false;
-};
+struct Resumed {};
 struct Moved {
   ChannelId from = 0;
   ChannelId to = 0;
@@ -98,10 +95,6 @@ struct Healing {
 struct Warning {
   std::string text;
 };
-/** For the log only. */
-struct Note {
-  std::string text;
-};
 /** Always the last report. `fatal` is an error to the application, otherwise the stream just ends.
  */
 struct Ended {
@@ -112,6 +105,6 @@ struct Ended {
 
 using Report =
     std::variant<Connected, SpeakerJoined, SpeakerLeft, Speaking, Source, Reconnecting, Resumed,
-                 Moved, Deafened, EpochChanged, PingRtt, Healing, Warning, Note, Ended>;
+                 Moved, Deafened, EpochChanged, PingRtt, Healing, Warning, Ended>;
 
 }  // namespace dv::voice

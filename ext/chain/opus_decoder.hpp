@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ext/chain/receive_chain.hpp"
+#include "ext/wire/opus_packet.hpp"
+
+struct OpusDecoder;
+
+namespace dv::chain {
+
+/** A decoder of libopus for one stream. */
+class Decoder {
+ public:
+  explicit Decoder(const ChainConfig &config);
+
+  /**
+   * Decodes one packet. The result is valid until the next call of any decoder with the same
+   * `room`. nullopt: libopus refuses the packet.
+   */
+  std::optional<ByteView> decode(ByteView packet, Bytes &room);
+  /** The `samples` (48 kHz) before `packet`, from the copy in it. */
+  std::optional<ByteView> decode_fec(ByteView packet, std::uint32_t samples, Bytes &room);
+  /** `samples` (48 kHz) of what probably went on. */
+  std::optional<ByteView> conceal(std::uint32_t samples, Bytes &room);
+  void reset();
+  bool ok() const { return decoder_ != nullptr; }
+
+ private:
+  struct Destroy {
+    void operator()(OpusDecoder *decoder) const;
+  };
+  std::optional<ByteView> run(ByteView packet, int frame_size, bool fec, Bytes &room);
+
+  std::unique_ptr<OpusDecoder, Destroy> decoder_;
+  SampleFormat format_;
+  unsigned channels_;
+  std::uint32_t divisor_;  // 48 kHz samples per sample
+};
+
+/** Spare decoders: making one costs more than decoding a packet. */
+class DecoderPool {
+ public:
+  explicit DecoderPool(const ChainConfig &config) : config_(config) {}
+  /** Makes one in advance where there is none. */
+  void reserve();
+  std::unique_ptr<Decoder> get();
+  void put(std::unique_ptr<Decoder> decoder);
+
+ private:
+  static constexpr std::size_t kMaxSpare = 32;
+  ChainConfig config_;
+  std::vector<std::unique_ptr<Decoder>> spare_;
+};
+
+}  // namespace dv::chain

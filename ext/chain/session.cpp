@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ext/chain/session.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+namespace dv::chain {
+
+bool Session::add_transport_key(const TransportKeyUpdate &update) {
+  auto cipher = TransportCipher::create(update.mode, update.key.view());
+  if (!cipher) return false;
+  transports_.insert(transports_.begin(), std::move(*cipher));
+  if (transports_.size() > kTransportKeys) transports_.pop_back();
+  return true;
+}
+
+std::optional<ByteView> Session::open_transport(ByteView datagram, std::size_t clear_size,
+                                                std::span<std::uint8_t> out) {
+  for (TransportCipher &cipher : transports_)
+    if (auto plain = cipher.open(datagram, clear_size, out)) return plain;
+  return std::nullopt;
+}
+
+void Session::bind(const SsrcUpdate &update) {
+  if (update.user == 0 && update.kind == StreamKind::audio)
+    bindings_.erase(update.ssrc);
+  else if (bindings_.size() < kMaxBindings || bindings_.contains(update.ssrc))
+    bindings_[update.ssrc] = {update.user, update.kind};
+}
+
+const Binding *Session::binding(Ssrc ssrc) const {
+  const auto found = bindings_.find(ssrc);
+  return found == bindings_.end() ? nullptr : &found->second;
+}
+
+void Session::apply(const DaveUpdate &update, Time now) {
+  const bool first = !std::exchange(dave_known_, true);
+  if (update.version == 0) {
+    plain_until_ = kNever;
+    for (auto &[user, sender] : senders_) sender.decryptor.allow_plain(now);
+    return;
+  }
+  plain_until_ = first ? dave::FrameDecryptor::kNeverPlain
+                       : std::min(plain_until_, now + dave::kTransitionOverlap);
+  const bool welcomed = !had_epoch();
+  if (welcomed) first_epoch_ = now;
+  std::unordered_set<UserId> named;
+  for (const DaveUpdate::Sender &s : update.senders) {
+    Sender &known = sender(s.user);
+    known.decryptor.add_ratchet(s.base_secret.view(), now);
+    known.there_before_us = known.there_before_us || welcomed;
+    named.insert(s.user);
+  }
+  for (auto &[user, sender] : senders_)
+    if (!named.contains(user)) sender.decryptor.retire(now);
+}
+
+Sender &Session::sender(UserId user) {
+  const auto [at, added] = senders_.try_emplace(user);
+  if (added) at->second.decryptor.set_plain_until(plain_until_);
+  return at->second;
+}
+
+}  // namespace dv::chain

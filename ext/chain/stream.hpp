@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "ext/chain/decode_stage.hpp"
+#include "ext/chain/numbers.hpp"
+#include "ext/chain/packet.hpp"
+#include "ext/chain/session.hpp"
+#include "ext/chain/timer_heap.hpp"
+#include "gst/reorder/sequence_rules.hpp"
+
+namespace dv::chain {
+
+using Order = SequenceBuffer<PacketRef>;
+
+/** State of one SSRC of one session. Made when its first packet has verified. */
+struct Stream : Timed {
+  Stream(Session &of, Ssrc number, const SequenceConfig &rules)
+      : session(of), ssrc(number), order(rules) {}
+
+  Session &session;
+  const Ssrc ssrc;
+  UserId user = 0;
+  Sender *sender = nullptr;  ///< null: the user is not known yet
+  SeenRing seen;
+  ArrivalNumbers numbers;
+  /** Packets that no present key opens, and plain ones that came behind them. */
+  std::deque<PacketRef> waiting;
+  /** First number, and highest, that a key has opened. */
+  std::optional<std::uint16_t> first_opened, newest_opened;
+  Order order;
+  std::optional<DecodeStage> decode;
+
+  /** Whether a key that is still to come could have sealed it: senders never go back to an old one.
+   */
+  bool behind_opened(std::uint16_t seq) const {
+    if (!newest_opened) return false;
+    const auto ahead = distance16(seq, *newest_opened);
+    return ahead >= 0 && ahead < kSameNumbering;
+  }
+  bool before_first_opened(std::uint16_t seq) const {
+    return !first_opened || distance16(seq, *first_opened) > 0;
+  }
+  void note_opened(std::uint16_t seq) {
+    if (!first_opened) first_opened = seq;
+    const auto ahead = newest_opened ? distance16(*newest_opened, seq) : 1;
+    if (ahead > 0 || ahead < -kSameNumbering) newest_opened = seq;
+  }
+  Time next_due() const {
+    const Time keys = waiting.empty() ? kNever : waiting.front()->deadline;
+    return std::min(keys, order.next_deadline());
+  }
+
+ private:
+  static constexpr std::int32_t kSameNumbering = 1000;
+};
+
+}  // namespace dv::chain
