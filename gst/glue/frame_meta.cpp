@@ -34,17 +34,30 @@ gboolean transform_session(GstBuffer *dest, GstMeta *meta, GstBuffer *, GQuark, 
   return TRUE;
 }
 
+// GType names are process-wide: a test that links this code beside the plugin must meet the types
+// the plugin has registered, not register them again.
+GType api_type(const gchar *name) {
+  const GType known = g_type_from_name(name);
+  return known != 0 ? known : gst_meta_api_type_register(name, no_tags);
+}
+
+template <class Meta>
+const GstMetaInfo *meta_info(GType api, const gchar *name, GstMetaTransformFunction transform) {
+  const GstMetaInfo *known = gst_meta_get_info(name);
+  if (known != nullptr) return known;
+  return gst_meta_register(api, name, sizeof(Meta), init_zero<Meta>, nullptr, transform);
+}
+
 }  // namespace
 
 GType dv_rtp_frame_meta_api_get_type() {
-  static const GType type = gst_meta_api_type_register("DvRtpFrameMetaAPI", no_tags);
+  static const GType type = api_type("DvRtpFrameMetaAPI");
   return type;
 }
 
 const GstMetaInfo *dv_rtp_frame_meta_get_info() {
-  static const GstMetaInfo *info =
-      gst_meta_register(dv_rtp_frame_meta_api_get_type(), "DvRtpFrameMeta", sizeof(DvRtpFrameMeta),
-                        init_zero<DvRtpFrameMeta>, nullptr, transform_frame);
+  static const GstMetaInfo *info = meta_info<DvRtpFrameMeta>(dv_rtp_frame_meta_api_get_type(),
+                                                             "DvRtpFrameMeta", transform_frame);
   return info;
 }
 
@@ -59,14 +72,13 @@ DvRtpFrameMeta *dv_buffer_get_rtp_frame_meta(GstBuffer *buffer) {
 }
 
 GType dv_session_meta_api_get_type() {
-  static const GType type = gst_meta_api_type_register("DvSessionMetaAPI", no_tags);
+  static const GType type = api_type("DvSessionMetaAPI");
   return type;
 }
 
 const GstMetaInfo *dv_session_meta_get_info() {
   static const GstMetaInfo *info =
-      gst_meta_register(dv_session_meta_api_get_type(), "DvSessionMeta", sizeof(DvSessionMeta),
-                        init_zero<DvSessionMeta>, nullptr, transform_session);
+      meta_info<DvSessionMeta>(dv_session_meta_api_get_type(), "DvSessionMeta", transform_session);
   return info;
 }
 

@@ -9,15 +9,14 @@ constexpr char kPrefix[] = "rtp-source-info-";
 }
 
 GstEvent *source_info_event_new(const SourceInfo &info) {
-  const std::string name =
-      kPrefix + std::to_string(info.session) + "-" + std::to_string(info.ssrc);
+  const std::string name = kPrefix + std::to_string(info.session) + "-" + std::to_string(info.ssrc);
   // Invalid UTF-8 must not enter a structure: whoever prints or serialises it would stumble.
   gchar *valid = g_utf8_make_valid(info.name.c_str(), static_cast<gssize>(info.name.size()));
-  GstStructure *s = gst_structure_new(
-      name.c_str(), "session", G_TYPE_UINT, info.session, "ssrc", G_TYPE_UINT, info.ssrc, "cname",
-      G_TYPE_STRING, info.cname.c_str(), "name", G_TYPE_STRING, valid, "bot", G_TYPE_BOOLEAN,
-      static_cast<gboolean>(info.bot), "present", G_TYPE_BOOLEAN,
-      static_cast<gboolean>(info.present), nullptr);
+  GstStructure *s = gst_structure_new(name.c_str(), "session", G_TYPE_UINT, info.session, "ssrc",
+                                      G_TYPE_UINT, info.ssrc, "cname", G_TYPE_STRING,
+                                      info.cname.c_str(), "name", G_TYPE_STRING, valid, "bot",
+                                      G_TYPE_BOOLEAN, static_cast<gboolean>(info.bot), "present",
+                                      G_TYPE_BOOLEAN, static_cast<gboolean>(info.present), nullptr);
   g_free(valid);
   return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ext/voice/core/guild_events.hpp"
+#include "ext/voice/core/pacing.hpp"
 #include "ext/voice/core/types.hpp"
 
 namespace dv::voice {
@@ -19,6 +20,11 @@ struct MainConfig {
   std::string url = "wss://gateway.discord.gg";
   /** From start() to the first READY; then the failure is reported as final. */
   Time startup_timeout = 30s;
+  /**
+   * Of the token, for all its gateways of this process, one after the other. Nothing: an own one.
+   * Used by one gateway at a time.
+   */
+  std::shared_ptr<IdentifyBudget> budget;
 };
 
 /**

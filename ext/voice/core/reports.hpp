@@ -65,10 +65,13 @@ struct Source {
   bool present = true;
 };
 struct Reconnecting {
-  bool resume = false;  ///< true: media runs on
+  bool resume = false;        ///< true: media runs on
+  bool main_gateway = false;  ///< it is the main gateway's connection that was lost
   std::string text;
 };
-struct Resumed {};
+struct Resumed {
+  bool main_gateway = false;
+};
 struct Moved {
   ChannelId from = 0;
   ChannelId to = 0;
@@ -95,6 +98,10 @@ struct Healing {
 struct Warning {
   std::string text;
 };
+/** For the log only. */
+struct Note {
+  std::string text;
+};
 /** Always the last report. `fatal` is an error to the application, otherwise the stream just ends.
  */
 struct Ended {
@@ -105,6 +112,6 @@ struct Ended {
 
 using Report =
     std::variant<Connected, SpeakerJoined, SpeakerLeft, Speaking, Source, Reconnecting, Resumed,
-                 Moved, Deafened, EpochChanged, PingRtt, Healing, Warning, Ended>;
+                 Moved, Deafened, EpochChanged, PingRtt, Healing, Warning, Note, Ended>;
 
 }  // namespace dv::voice

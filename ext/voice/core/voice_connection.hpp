@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +14,13 @@
 #include "ext/voice/core/reports.hpp"
 #include "ext/voice/core/types.hpp"
 
+namespace dv::dave {
+struct SessionConfig;
+}
+
 namespace dv::voice {
+
+class DaveLink;
 
 struct VoiceConfig {
   GuildId guild = 0;
@@ -32,6 +39,8 @@ struct VoiceConfig {
   /** The shell reports opened packets with `on_rtp_opened`, so that their absence means something.
    */
   bool watch_opened = false;
+  /** Nothing: the real DAVE session. */
+  std::function<std::unique_ptr<DaveLink>(dave::SessionConfig)> dave_factory;
 };
 
 /**
@@ -133,8 +142,10 @@ class VoiceConnection {
   void on_udp_control(ByteView datagram, Time now);
 
   /** Hints for the watchdog; cheap, once per batch is enough. */
-  void on_rtp_received(Time now);
+  void on_rtp_received(Time now);  ///< payload type 120 only: video never opens
   void on_rtp_opened(Time now);
+  /** More than 36 packets of members in a row failed to open: the DAVE group is broken. */
+  void on_media_broken(Time now);
 
   void advance(Time now);
   Time next_wakeup() const;
@@ -149,6 +160,11 @@ class VoiceConnection {
   /** As of now; empty name when not known. */
   Member member(UserId user) const;
   VoiceStats stats() const;
+  /**
+   * Voice sessions whose `SessionEndUpdate` has not been given out. An old one ends by itself 10 s
+   * after it was replaced; after `Ended` the shell publishes the rest, once the data has drained.
+   */
+  std::vector<SessionId> unfinished_sessions() const;
 
  private:
   class Impl;

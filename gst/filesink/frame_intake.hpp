@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gst/gst.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "gst/filesink/recording.hpp"
+
+namespace dv {
+
+/**
+ * What one SSRC's pad brings, turned into frames of its user. Buffers and events come from the
+ * pad's streaming thread; `identify` may be called from another.
+ */
+class FrameIntake {
+ public:
+  explicit FrameIntake(Ssrc ssrc) : ssrc_(ssrc) {}
+
+  /** False when these caps cannot be recorded. */
+  bool set_caps(GstCaps *caps);
+  void set_segment(const GstSegment &segment) { segment_ = segment; }
+  /** Who speaks here: where a decoder in between has dropped the frame meta. */
+  void identify(UserId user, std::uint32_t session);
+  /** Takes the buffer; false when nothing can be recorded any more. */
+  bool push(Recording &recording, Ref<GstBuffer> buffer);
+  /** End of a GAP event in running time. */
+  std::optional<Time> gap_end(GstEvent *event) const;
+
+ private:
+  Time running_time(GstClockTime pts) const;
+  bool fill_opus(TrackFrame &frame);
+  bool fill_pcm(TrackFrame &frame);
+
+  const Ssrc ssrc_;
+  std::atomic<UserId> user_{0};
+  std::atomic<std::uint32_t> session_{0};
+  GstSegment segment_{};
+  PcmFormat pcm_;
+  bool opus_ = false, rtp_ = false, known_ = false;
+};
+
+}  // namespace dv

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "gst/filesink/settings.hpp"
+
+#include <chrono>
+
+namespace dv {
+namespace {
+
+constexpr guint kDefaultLatency = 120;
+
+GType format_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(TrackFormat::automatic), "By the extension of the location, else WAV",
+       "auto"},
+      {static_cast<gint>(TrackFormat::wav), "WAV (RF64 beyond 4 GiB)", "wav"},
+      {static_cast<gint>(TrackFormat::mp3), "MP3, 128 kbit/s", "mp3"},
+      {static_cast<gint>(TrackFormat::flac), "FLAC", "flac"},
+      {static_cast<gint>(TrackFormat::opus), "Ogg Opus, untouched where Opus comes in", "opus"},
+      {0, nullptr, nullptr},
+  };
+  static const GType type = g_enum_register_static("DvTrackFormat", values);
+  return type;
+}
+
+GType alignment_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(Alignment::recording), "Files start with the recording", "recording"},
+      {static_cast<gint>(Alignment::first_frame), "Files start with their speaker's first frame",
+       "first-frame"},
+      {0, nullptr, nullptr},
+  };
+  static const GType type = g_enum_register_static("DvTrackAlignment", values);
+  return type;
+}
+
+GType durability_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(Durability::process), "Survives the death of the process", "process"},
+      {static_cast<gint>(Durability::power), "Survives a power cut, too", "power"},
+      {0, nullptr, nullptr},
+  };
+  static const GType type = g_enum_register_static("DvTrackDurability", values);
+  return type;
+}
+
+constexpr auto kFlags =
+    static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+
+void set_text(std::string &field, const GValue *value) {
+  const gchar *text = g_value_get_string(value);
+  field = text != nullptr ? text : "";
+}
+
+}  // namespace
+
+TrackFormat SinkSettings::resolved_format() const {
+  if (profile != nullptr) return TrackFormat::profile;
+  if (format != TrackFormat::automatic) return format;
+  return format_of_location(location).value_or(TrackFormat::wav);
+}
+
+RecordingConfig SinkSettings::config() const {
+  RecordingConfig config;
+  config.location = location;
+  config.format = resolved_format();
+  config.extension = extension_of(config.format);
+  if (profile != nullptr) {
+    config.profile.reset(G_OBJECT(g_object_ref(profile)));
+    const gchar *extension = gst_encoding_profile_get_file_extension(profile);
+    if (extension != nullptr) config.extension = extension;
+  }
+  config.silence = silence;
+  config.from_first = alignment == Alignment::first_frame;
+  config.overwrite = overwrite;
+  config.durability = durability;
+  config.max_queued = Time(static_cast<std::int64_t>(max_size_time));
+  config.index_location = index_location;
+  config.wall_start = wall_now();
+  return config;
+}
+
+void install_sink_properties(GObjectClass *klass) {
+  static GParamSpec *props[kPropCount];
+  const SinkSettings defaults;
+  props[kPropLocation] = g_param_spec_string(
+      "location", "Location",
+      "Path of the files: %u user id, %n safe form of the name, %s SSRC, %t track number, %d start "
+      "of the recording (UTC), %x extension, %% a percent sign",
+      defaults.location.c_str(), kFlags);
+  props[kPropFormat] = g_param_spec_enum(
+      "format", "Format", "Format of the files; the location's extension decides for auto only",
+      format_type(), static_cast<gint>(defaults.format), kFlags);
+  props[kPropProfile] = g_param_spec_object(
+      "profile", "Profile", "Encoding profile with one audio stream, used instead of format",
+      GST_TYPE_ENCODING_PROFILE, kFlags);
+  props[kPropLatency] = g_param_spec_uint(
+      "latency", "Latency", "How long a missing packet is waited for, in milliseconds", 0, 10000,
+      kDefaultLatency, kFlags);
+  props[kPropAlignment] =
+      g_param_spec_enum("alignment", "Alignment", "What the first sample of a file stands for",
+                        alignment_type(), static_cast<gint>(defaults.alignment), kFlags);
+  props[kPropSilence] = g_param_spec_boolean(
+      "silence", "Silence", "Write silence where nobody spoke (false: speech alone, back to back)",
+      defaults.silence, kFlags);
+  props[kPropOverwrite] = g_param_spec_boolean(
+      "overwrite", "Overwrite", "Replace existing files instead of numbering the new ones",
+      defaults.overwrite, kFlags);
+  props[kPropDurability] =
+      g_param_spec_enum("durability", "Durability", "What the files survive while they are written",
+                        durability_type(), static_cast<gint>(defaults.durability), kFlags);
+  props[kPropMaxSizeTime] = g_param_spec_uint64(
+      "max-size-time", "Max size time",
+      "Audio that may wait for the storage per speaker, in nanoseconds; beyond it a live pipeline "
+      "drops and any other blocks",
+      100 * GST_MSECOND, G_MAXINT64, defaults.max_size_time, kFlags);
+  props[kPropIndexLocation] = g_param_spec_string(
+      "index-location", "Index location",
+      "Path of the session index (JSON lines, appended to); NULL: none", nullptr, kFlags);
+  props[kPropStats] = g_param_spec_boxed(
+      "stats", "Statistics", "Counters of the recording: tracks, frames, samples, drops by reason",
+      GST_TYPE_STRUCTURE, static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_properties(klass, kPropCount, props);
+  gst_type_mark_as_plugin_api(format_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(alignment_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(durability_type(), static_cast<GstPluginAPIFlags>(0));
+}
+
+bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
+  switch (id) {
+    case kPropLocation:
+      set_text(settings.location, value);
+      if (settings.location.empty()) settings.location = SinkSettings().location;
+      return true;
+    case kPropFormat:
+      settings.format = static_cast<TrackFormat>(g_value_get_enum(value));
+      return true;
+    case kPropProfile:
+      g_clear_object(&settings.profile);
+      settings.profile = static_cast<GstEncodingProfile *>(g_value_dup_object(value));
+      return true;
+    case kPropAlignment:
+      settings.alignment = static_cast<Alignment>(g_value_get_enum(value));
+      return true;
+    case kPropSilence:
+      settings.silence = g_value_get_boolean(value);
+      return true;
+    case kPropOverwrite:
+      settings.overwrite = g_value_get_boolean(value);
+      return true;
+    case kPropDurability:
+      settings.durability = static_cast<Durability>(g_value_get_enum(value));
+      return true;
+    case kPropMaxSizeTime:
+      settings.max_size_time = g_value_get_uint64(value);
+      return true;
+    case kPropIndexLocation:
+      set_text(settings.index_location, value);
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
+  switch (id) {
+    case kPropLocation:
+      g_value_set_string(value, settings.location.c_str());
+      return true;
+    case kPropFormat:
+      g_value_set_enum(value, static_cast<gint>(settings.format));
+      return true;
+    case kPropProfile:
+      g_value_set_object(value, settings.profile);
+      return true;
+    case kPropAlignment:
+      g_value_set_enum(value, static_cast<gint>(settings.alignment));
+      return true;
+    case kPropSilence:
+      g_value_set_boolean(value, settings.silence);
+      return true;
+    case kPropOverwrite:
+      g_value_set_boolean(value, settings.overwrite);
+      return true;
+    case kPropDurability:
+      g_value_set_enum(value, static_cast<gint>(settings.durability));
+      return true;
+    case kPropMaxSizeTime:
+      g_value_set_uint64(value, settings.max_size_time);
+      return true;
+    case kPropIndexLocation:
+      g_value_set_string(
+          value, settings.index_location.empty() ? nullptr : settings.index_location.c_str());
+      return true;
+    default:
+      return false;
+  }
+}
+
+Time wall_now() {
+  return std::chrono::duration_cast<Time>(std::chrono::system_clock::now().time_since_epoch());
+}
+
+}  // namespace dv

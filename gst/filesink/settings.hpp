@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gst/gst.h>
+#include <gst/pbutils/encoding-profile.h>
+
+#include <string>
+
+#include "gst/filesink/recording.hpp"
+
+namespace dv {
+
+enum class Alignment : gint { recording, first_frame };
+
+/** The properties of discordfilesink that a recording is made from, with their defaults. */
+struct SinkSettings {
+  std::string location = "%u-%n.%x";
+  TrackFormat format = TrackFormat::automatic;
+  GstEncodingProfile *profile = nullptr;
+  Alignment alignment = Alignment::recording;
+  gboolean silence = TRUE;
+  gboolean overwrite = FALSE;
+  Durability durability = Durability::process;
+  guint64 max_size_time = 20 * GST_SECOND;
+  std::string index_location;
+
+  SinkSettings() = default;
+  SinkSettings(const SinkSettings &) = delete;
+  SinkSettings &operator=(const SinkSettings &) = delete;
+  ~SinkSettings() { g_clear_object(&profile); }
+
+  TrackFormat resolved_format() const;
+  /** What a recording that starts now needs to know. */
+  RecordingConfig config() const;
+};
+
+enum SinkProperty : guint {
+  kPropNone,
+  kPropLocation,
+  kPropFormat,
+  kPropProfile,
+  kPropLatency,
+  kPropAlignment,
+  kPropSilence,
+  kPropOverwrite,
+  kPropDurability,
+  kPropMaxSizeTime,
+  kPropIndexLocation,
+  kPropStats,
+  kPropCount,
+};
+
+void install_sink_properties(GObjectClass *klass);
+/** False for a property that is none of the settings. */
+bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value);
+bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value);
+
+Time wall_now();
+
+}  // namespace dv

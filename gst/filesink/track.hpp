@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gst/gst.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gst/filesink/naming.hpp"
+#include "gst/filesink/placement.hpp"
+#include "gst/filesink/spurts.hpp"
+#include "gst/filesink/strand_pool.hpp"
+#include "gst/filesink/track_output.hpp"
+#include "gst/glue/ref.hpp"
+
+namespace dv {
+
+/** One frame on its way into a file. */
+struct TrackFrame {
+  Ref<GstBuffer> buffer;   ///< PCM, or a whole Opus packet
+  PcmFormat pcm;           ///< of `buffer`; rate 48000 for Opus
+  Time position = kNever;  ///< running time; kNever: directly behind the one before
+  std::uint64_t samples = 0;
+  std::uint64_t stream = 0;  ///< session and SSRC
+  std::uint64_t seq = 0;
+  bool opus = false;
+  bool concealed = false, silence = false, after_gap = false, has_seq = false;
+  bool continues = false;  ///< without number: a decoder says that it follows the one before
+};
+
+struct TrackInfo {
+  unsigned number = 1;
+  UserId user = 0;
+  Ssrc ssrc = 0;
+  std::string name;
+};
+
+/** How a track went, for the bus and the index. */
+struct TrackReport {
+  TrackInfo info;
+  std::string location;
+  Time start{}, end{};
+  std::uint64_t bytes = 0;
+  Placement::Counters placement;
+  std::uint64_t concealed = 0, lost = 0;
+  std::string reason;
+};
+
+class Track;
+
+/** What a track asks of the recording. Called from pool threads, with no lock held. */
+class TrackHost {
+ public:
+  virtual ~TrackHost() = default;
+  /** Makes the file for PCM of this format, or for Opus packets. */
+  virtual std::unique_ptr<TrackOutput> open_output(const TrackInfo &info, const PcmFormat &pcm,
+                                                   bool opus, FileError &error) = 0;
+  virtual void track_opened(const TrackReport &report) = 0;
+  virtual void track_stretch(const TrackInfo &info, const Stretch &stretch) = 0;
+  virtual void track_failed(const TrackInfo &info, const FileError &error) = 0;
+  /** The last call of a track. */
+  virtual void track_closed(const TrackReport &report) = 0;
+};
+
+/**
+ * One user's file: a bounded queue that any thread fills, emptied by one pool thread at a time,
+ * which places the frames and writes them.
+ */
+class Track final : public Strand, public std::enable_shared_from_this<Track> {
+ public:
+  struct Config {
+    Placement::Config placement;
+    Time max_queued = 20s;
+  };
+  enum class Push : std::uint8_t { ok, full, failed };
+
+  Track(TrackHost &host, StrandPool &pool, TrackInfo info, const Config &config);
+
+  /** With `wait`, a full queue is waited for until `wake` is called. Takes the frame unless full.
+   */
+  Push push(TrackFrame &&frame, bool wait);
+  /** Nothing will come before `position`: silence may be written up to there. */
+  void advance(Time position);
+  /** Fills up to `end`, completes the file, reports. Later frames are refused. */
+  void finish(Time end, const std::string &reason);
+  /** Ends waiting pushes. */
+  void wake();
+
+  bool failed() const;
+  bool closed() const;
+  const TrackInfo &info() const { return info_; }
+  /** Grows while the track is written; a consistent copy. */
+  TrackReport report() const;
+
+  bool run() override;
+
+ private:
+  struct Advance {
+    Time position;
+  };
+  struct Finish {
+    Time end;
+    std::string reason;
+  };
+  using Item = std::variant<TrackFrame, Advance, Finish>;
+
+  void schedule_locked();
+  void handle(TrackFrame &frame);
+  void handle(Advance &advance);
+  void handle(Finish &finish);
+  bool open(const TrackFrame &frame);
+  void note_stretches(const std::vector<Stretch> &stretches);
+  void write_frame(const TrackFrame &frame);
+  void fail(const FileError &error);
+  void update_report();
+
+  TrackHost &host_;
+  StrandPool &pool_;
+  const TrackInfo info_;
+  const Config config_;
+
+  mutable std::mutex mutex_;  // what follows; taken before the pool's; never held while writing
+                              // or calling the host
+  std::condition_variable space_;
+  std::deque<Item> queue_;
+  Time queued_{};
+  bool scheduled_ = false, finishing_ = false, failed_ = false, closed_ = false, woken_ = false;
+  TrackReport report_;
+
+  // Of the thread that runs the strand.
+  std::unique_ptr<TrackOutput> output_;
+  std::optional<Placement> placement_;
+  PcmFormat pcm_;
+  bool opus_ = false;
+  SpurtTracker spurts_;
+  std::uint64_t last_stream_ = 0, last_seq_ = 0;
+  bool have_last_ = false;
+};
+
+}  // namespace dv

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <memory>
+
+#include "gst/filesink/track_output.hpp"
+
+namespace dv {
+
+/**
+ * WAV that is correct at every moment: the header is written anew after every tenth of a second of
+ * samples, never ahead of them. Silence is a hole in the file and takes neither time nor space.
+ */
+class WavOutput final : public TrackOutput {
+ public:
+  WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags);
+
+  std::optional<FileError> start();
+  std::optional<FileError> write_silence(std::uint64_t samples) override;
+  std::optional<FileError> write(ByteView data, std::uint64_t samples) override;
+  std::optional<FileError> finish() override;
+  const OutputFile &file() const override { return *file_; }
+
+ private:
+  std::optional<FileError> flush();
+  std::optional<FileError> write_header();
+
+  std::unique_ptr<OutputFile> file_;
+  PcmFormat format_;
+  TrackTags tags_;
+  Bytes pending_;
+  std::uint64_t header_bytes_ = 0;
+  std::uint64_t data_bytes_ = 0;  ///< in the file or a hole of it, without what is pending
+  std::uint64_t told_bytes_ = 0;  ///< what the header says
+  bool failed_ = false;
+};
+
+}  // namespace dv

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "gst/filesink/ogg_opus.hpp"
+#include "gst/filesink/opus_packet.hpp"
+#include "gst/filesink/wav_output.hpp"
+#include "temp_dir.hpp"
+
+using namespace dv;
+
+namespace {
+
+std::uint64_t little(const Bytes &b, std::size_t at, int bytes) {
+  std::uint64_t v = 0;
+  for (int i = bytes; i-- > 0;) v = v << 8 | b.at(at + static_cast<std::size_t>(i));
+  return v;
+}
+
+std::string text(const Bytes &b, std::size_t at, std::size_t n) {
+  return {b.begin() + static_cast<long>(at), b.begin() + static_cast<long>(at + n)};
+}
+
+}  // namespace
+
+TEST_CASE("a WAV header tells format, tags and sizes") {
+  const PcmFormat pcm;
+  const Bytes h = wav_header(pcm, {"Ann", "", "id 7"}, 1920);
+  CHECK(text(h, 0, 4) == "RIFF");
+  CHECK(little(h, 4, 4) == h.size() - 8 + 1920);
+  CHECK(text(h, 8, 8) == "WAVEJUNK");
+  CHECK(text(h, 48, 4) == "fmt ");
+  CHECK(little(h, 56, 2) == 1);
+  CHECK(little(h, 58, 2) == 2);
+  CHECK(little(h, 60, 4) == 48000);
+  CHECK(little(h, 68, 2) == 4);
+  CHECK(text(h, h.size() - 8, 4) == "data");
+  CHECK(little(h, h.size() - 4, 4) == 1920);
+  CHECK(text(h, 0, h.size()).find("INAM\x04") != std::string::npos);
+}
+
+TEST_CASE("beyond 4 GiB it is RF64, and the header keeps its length") {
+  const PcmFormat pcm{48000, 2, 4, true};
+  const std::uint64_t big = 5'000'000'000;
+  const Bytes small = wav_header(pcm, {}, 8), large = wav_header(pcm, {}, big);
+  CHECK(small.size() == large.size());
+  CHECK(text(large, 0, 4) == "RF64");
+  CHECK(text(large, 12, 4) == "ds64");
+  CHECK(little(large, 4, 4) == 0xffffffff);
+  CHECK(little(large, 20, 8) == large.size() - 8 + big);
+  CHECK(little(large, 28, 8) == big);
+  CHECK(little(large, 36, 8) == big / 8);
+  CHECK(little(large, large.size() - 4, 4) == 0xffffffff);
+}
+
+TEST_CASE("a WAV file is correct at every moment and complete at its end") {
+  TempDir dir;
+  auto file = std::make_unique<OutputFile>();
+  REQUIRE_FALSE(file->create(dir / "a.wav", {}));
+  WavOutput wav(std::move(file), {}, {});
+  REQUIRE_FALSE(wav.start());
+  Bytes expected;
+  const Bytes frame(960 * 4, 0x11);
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE_FALSE(wav.write(frame, 960));
+    expected.insert(expected.end(), frame.begin(), frame.end());
+    if (i == 10) {
+      REQUIRE_FALSE(wav.write_silence(48000));
+      expected.resize(expected.size() + 48000 * 4);
+    }
+    const Bytes now = read_file(dir / "a.wav.part");
+    const std::size_t header = wav_header({}, {}, 0).size();
+    const std::size_t told = little(now, header - 4, 4);
+    CHECK(now.size() >= header + told);
+    CHECK(expected.size() - told <= 19200 + (i >= 10 ? 48000 * 4 : 0));
+  }
+  REQUIRE_FALSE(wav.write_silence(1000));
+  expected.resize(expected.size() + 4000);
+  REQUIRE_FALSE(wav.finish());
+  const Bytes done = read_file(dir / "a.wav");
+  const Bytes header = wav_header({}, {}, expected.size());
+  CHECK(done.size() == header.size() + expected.size());
+  CHECK(Bytes(done.begin(), done.begin() + static_cast<long>(header.size())) == header);
+  CHECK(Bytes(done.begin() + static_cast<long>(header.size()), done.end()) == expected);
+  CHECK_FALSE(std::filesystem::exists(dir / "a.wav.part"));
+  struct stat st {};
+  REQUIRE(stat((dir / "a.wav").c_str(), &st) == 0);
+  CHECK((st.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("an hour of silence takes no space") {
+  TempDir dir;
+  auto file = std::make_unique<OutputFile>();
+  REQUIRE_FALSE(file->create(dir / "a.wav", {}));
+  WavOutput wav(std::move(file), {}, {});
+  REQUIRE_FALSE(wav.start());
+  REQUIRE_FALSE(wav.write_silence(3600ull * 48000));
+  REQUIRE_FALSE(wav.finish());
+  struct stat st {};
+  REQUIRE(stat((dir / "a.wav").c_str(), &st) == 0);
+  CHECK(st.st_size > 3600ll * 48000 * 4);
+  CHECK(st.st_blocks * 512 < 1 << 20);
+}
+
+TEST_CASE("existing files, unfinished ones and links are left alone") {
+  TempDir dir;
+  std::ofstream(dir / "a.wav") << "old";
+  std::ofstream(dir / "a-2.wav.part") << "crashed";
+  std::filesystem::create_symlink(dir / "elsewhere", dir / "a-3.wav.part");
+  OutputFile file;
+  REQUIRE_FALSE(file.create(dir / "a.wav", {}));
+  CHECK(file.path() == dir / "a-4.wav");
+  std::ofstream(dir / "a-4.wav") << "came later";
+  REQUIRE_FALSE(file.finish());
+  CHECK(file.path() == dir / "a-5.wav");
+  CHECK(read_text(dir / "a.wav") == "old");
+  CHECK(read_text(dir / "a-4.wav") == "came later");
+  CHECK_FALSE(std::filesystem::exists(dir / "elsewhere"));
+}
+
+TEST_CASE("overwrite replaces the file when the new one is complete") {
+  TempDir dir;
+  std::ofstream(dir / "a.wav") << "old";
+  OutputFile file;
+  REQUIRE_FALSE(file.create(dir / "a.wav", {true, false}));
+  REQUIRE_FALSE(file.write_at(0, view("new")));
+  CHECK(read_text(dir / "a.wav") == "old");
+  REQUIRE_FALSE(file.finish());
+  CHECK(read_text(dir / "a.wav") == "new");
+}
+
+TEST_CASE("errors name the path and what to do") {
+  TempDir dir;
+  OutputFile file;
+  auto error = file.create(dir / "missing/a.wav", {});
+  REQUIRE(error);
+  CHECK(error->code == ENOENT);
+  CHECK(error->text().find(dir / "missing/a.wav") != std::string::npos);
+  CHECK_FALSE(error->advice().empty());
+  CHECK(directory_problem(dir / "missing")->code == ENOENT);
+  std::ofstream(dir / "plain") << "x";
+  CHECK(directory_problem(dir / "plain")->code == ENOTDIR);
+  CHECK_FALSE(directory_problem(dir.path()));
+}
+
+TEST_CASE("durations of Opus packets, and what is none") {
+  struct Case {
+    Bytes packet;
+    std::uint32_t samples;
+  };
+  const Case cases[] = {
+      {{0xf8, 0xff, 0xfe}, 960},
+      {{0xe0}, 120},
+      {{0xe8}, 240},
+      {{0xf0}, 480},
+      {{0x00}, 480},
+      {{0x08}, 960},
+      {{0x10}, 1920},
+      {{0x18}, 2880},
+      {{0x60}, 480},
+      {{0x68}, 960},
+      {{0xf9, 1, 2}, 1920},
+      {{0xfa, 1, 2}, 1920},
+      {{0xfb, 3, 0, 0}, 2880},
+      {{0xfb, 6}, 5760},
+      {{}, 0},
+      {{0xf9, 1}, 0},
+      {{0xfa}, 0},
+      {{0xfb}, 0},
+      {{0xfb, 0}, 0},
+      {{0x1b, 3}, 0},
+  };
+  for (const auto &c : cases) {
+    CAPTURE(c.packet.size());
+    CHECK(opus_packet_samples(c.packet).value_or(0) == c.samples);
+  }
+}
+
+TEST_CASE("silence packets fit the gap and are themselves Opus") {
+  CHECK_FALSE(opus_silence_for(119));
+  for (std::uint64_t gap : {120u, 240u, 500u, 960u, 48000u}) {
+    const auto silence = opus_silence_for(gap);
+    REQUIRE(silence);
+    CHECK(silence->samples <= gap);
+    CHECK(opus_packet_samples(silence->packet) == silence->samples);
+  }
+  CHECK(opus_silence_for(5000)->packet == std::array<std::uint8_t, 3>{0xf8, 0xff, 0xfe});
+}
+
+TEST_CASE("Ogg pages carry all packets, positions and the end mark") {
+  OggOpusWriter ogg(77, {2, 0, 48000});
+  Bytes stream = ogg.headers({"Ann", "Ann", ""});
+  const Bytes packet(300, 0xf8);
+  for (int i = 0; i < 100; ++i) {
+    const Bytes pages = ogg.add(packet, 960, 8640);
+    stream.insert(stream.end(), pages.begin(), pages.end());
+  }
+  const Bytes last = ogg.finish(95500);
+  stream.insert(stream.end(), last.begin(), last.end());
+  std::size_t at = 0, packets = 0, page = 0;
+  std::uint64_t granule = 0;
+  while (at < stream.size()) {
+    REQUIRE(text(stream, at, 4) == "OggS");
+    granule = little(stream, at + 6, 8);
+    CHECK(little(stream, at + 18, 4) == page++);
+    const std::size_t segments = stream.at(at + 26);
+    std::size_t body = 0;
+    for (std::size_t i = 0; i < segments; ++i) {
+      body += stream.at(at + 27 + i);
+      packets += stream.at(at + 27 + i) < 255;
+    }
+    const bool end = at + 27 + segments + body == stream.size();
+    CHECK((stream.at(at + 5) & 4) == (end ? 4 : 0));
+    at += 27 + segments + body;
+  }
+  CHECK(packets == 102);
+  CHECK(granule == 95500);
+  CHECK(page == 2 + 12);
+}
