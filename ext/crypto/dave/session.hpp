@@ -15,8 +15,9 @@
 #include "ext/wire/ids.hpp"
 
 namespace dv::mls {
+class Group;
 struct KeyPackageBundle;
-}
+}  // namespace dv::mls
 
 namespace dv::dave {
 
@@ -160,6 +161,8 @@ class Session {
   /** 32 bytes, empty while there is no established group. Equal for all members of an epoch. */
   Bytes epoch_authenticator() const;
   const SessionStats &stats() const;
+  /** The established or pending group, null without one. Until the next event. */
+  const mls::Group *group() const;
 
  private:
   class Impl;

@@ -51,6 +51,12 @@ bool Group::revoke(ByteView ref) {
                        [&](const KnownProposal &p) { return std::ranges::equal(p.ref, ref); }) != 0;
 }
 
+bool Group::is_outstanding(ByteView commit) const {
+  return std::any_of(outstanding_.begin(), outstanding_.end(), [&](const Outstanding &own) {
+    return std::ranges::equal(own.commit, commit);
+  });
+}
+
 bool Group::proposed_for_removal(LeafIndex leaf) const {
   return std::any_of(proposals_.begin(), proposals_.end(), [&](const KnownProposal &p) {
     return p.proposal.type == ProposalType::remove && p.proposal.remove == leaf;

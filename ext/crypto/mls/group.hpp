@@ -40,6 +40,9 @@ struct Member {
   Bytes signature_key;
 };
 
+/** Whether a bare Welcome has an entry for the key package with this reference. */
+bool welcome_names(ByteView welcome, const Hash &ref);
+
 /** Everything that an epoch consists of; replaced as a whole. */
 struct Epoch {
   GroupContext context;
@@ -83,6 +86,8 @@ class Group {
    * changes; several may be outstanding, the oldest beyond kMaxOutstanding are forgotten.
    */
   Result<OwnCommit> make_commit();
+  /** Whether these bytes are a commit of ours that has been neither chosen nor superseded. */
+  bool is_outstanding(ByteView commit) const;
   /** Applies an MLSMessage that holds a commit. */
   Result<CommitOutcome> process_commit(ByteView message);
 

@@ -96,6 +96,13 @@ Status take_path_secret(Epoch &epoch, GroupSecrets &secrets, LeafIndex signer) {
 
 }  // namespace
 
+bool welcome_names(ByteView bytes, const Hash &ref) {
+  Welcome welcome;
+  return decode(bytes, welcome) &&
+         std::any_of(welcome.secrets.begin(), welcome.secrets.end(),
+                     [&](const auto &e) { return std::ranges::equal(e.new_member, ref); });
+}
+
 Result<Group> Group::join(ByteView bytes, const KeyPair &signature, const KeyPackageBundle &bundle,
                           const JoinOptions &options) {
   Welcome welcome;
