@@ -68,6 +68,14 @@ static std::size_t sent(const Actions &actions, std::uint8_t op) {
   return n;
 }
 
+static std::string problems(const Actions &actions) {
+  std::string all;
+  for (const auto &a : actions) {
+    if (const auto *p = std::get_if<Problem>(&a)) all += p->what + "; ";
+  }
+  return all;
+}
+
 /** A session whose key packages are those of the recording. */
 struct Recorded {
   std::deque<std::unique_ptr<mls::KeyPackageBundle>> packages;
@@ -134,7 +142,7 @@ struct Recorded {
   }
 };
 
-static void check_state(const Session &session, const Json &state, UserId self) {
+static void check_state(const Session &session, const Json &state) {
   const mls::Group &group = *session.group();
   CHECK(session.epoch() == state.at("epoch"));
   CHECK(group.own_leaf() == state.at("leaf_index"));
@@ -157,8 +165,6 @@ static void check_state(const Session &session, const Json &state, UserId self) 
     CHECK(members[i].user == user_field(expected, "user_id"));
     CHECK(to_hex(members[i].signature_key) == expected.at("signature_key"));
   }
-  CHECK(group.export_secret("Discord Secure Frames v0", Bytes(8), 16).size() == 16);
-  CHECK(session.fingerprint_with(self));
 }
 
 /** Keys of others come with the update; our own only when the transition is executed. */
@@ -197,21 +203,19 @@ static void replay(const char *file) {
       check_frames(r, step.at("frames"));
       if (!step.contains("op")) continue;
     }
-    CAPTURE(file);
+    CAPTURE(std::string(file));
     CAPTURE(step.at("seq").get<int>());
     if (step.contains("key_packages")) {
       for (const auto &k : step.at("key_packages")) r.packages.push_back(bundle_of(k));
     }
     const Actions actions = r.event(step);
-    for (const auto &a : actions) {
-      if (const auto *p = std::get_if<Problem>(&a)) INFO(p->what);
-    }
+    INFO(problems(actions));
     CHECK(r.packages.empty());
     CHECK(sent(actions, kOpInvalidCommitWelcome) == 0);
     CHECK(sent(actions, kOpKeyPackage) == (step.contains("key_packages") ? 1 : 0));
     r.install(actions);
     if (!step.contains("state")) continue;
-    check_state(r.session, step.at("state"), self);
+    check_state(r.session, step.at("state"));
     check_base_secrets(actions, step.at("state"), self);
     CHECK(count<DaveUpdate>(actions) == 1);
   }
@@ -242,6 +246,7 @@ TEST_CASE("refusals.json: Welcomes") {
     Recorded r(v);
     begin(r, v);
     const Actions actions = r.session.on_binary(kOpWelcome, hex_field(w, "payload"));
+    INFO(problems(actions));
     const bool ok = w.at("expect") == "ok";
     CHECK((r.session.epoch() != 0) == ok);
     CHECK(sent(actions, kOpReadyForTransition) == (ok ? 1 : 0));
@@ -274,9 +279,7 @@ TEST_CASE("refusals.json: commits") {
     const auto before = r.session.epoch();
     const Actions actions = r.session.on_binary(kOpAnnounceCommit, hex_field(c, "payload"));
     const bool ok = c.at("expect") == "ok";
-    for (const auto &a : actions) {
-      if (const auto *p = std::get_if<Problem>(&a)) MESSAGE(p->what);
-    }
+    INFO(problems(actions));
     CHECK(r.session.epoch() == (ok ? before + 1 : 0));
     CHECK(sent(actions, kOpReadyForTransition) == (ok ? 1 : 0));
     CHECK(sent(actions, kOpInvalidCommitWelcome) == (ok ? 0 : 1));

@@ -112,7 +112,7 @@ TEST_CASE("passive-*.json: join and follow") {
     int epochs = 0;
     std::size_t index = 0;
     for (const auto &v : entries) {
-      CAPTURE(file);
+      CAPTURE(std::string(file));
       CAPTURE(index++);
       epochs += run_passive(v);
     }
