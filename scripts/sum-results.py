@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """Adds up what the test programs reported and closes with `N passed, N failed`.
 
-Usage: sum-results.py BUILDDIR MESON_STATUS. Counts are taken from each program's own report (doctest, Check, TAP);
+Usage: sum-results.py BUILDDIR            the sum
+       sum-results.py --failed BUILDDIR   only the names of the tests that failed at first
+
+Counts are taken from each program's own report (doctest, Check, TAP);
 a program without one counts as one test. A program that failed counts at least one failure.
 """
 import json
@@ -31,35 +34,57 @@ def counts(output: str) -> tuple[int, int]:
     return 1, 0
 
 
+def read(log: Path) -> dict[str, dict]:
+    tests = (json.loads(line) for line in log.read_text().splitlines()) if log.exists() else ()
+    return {test["name"]: test for test in tests}
+
+
+def has_failed(test: dict) -> bool:
+    return test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")
+
+
+def said(test: dict) -> list[str]:
+    return ANSI.sub("", test.get("stdout", "") + test.get("stderr", "")).splitlines()
+
+
+def complaints(test: dict) -> list[str]:
+    """The lines that tell why, else the last ones."""
+    lines = said(test)
+    told = [l for l in lines if re.search(r"not ok|ERROR|FAILED|:[FE]:|CHECK\(|^#", l)]
+    return (told or lines)[-40:]
+
+
 def main() -> int:
-    build, meson_status = Path(sys.argv[1]), int(sys.argv[2])
-    log = build / "meson-logs" / "testlog.json"
+    args = [a for a in sys.argv[1:] if a != "--failed"]
+    logs = Path(args[0]) / "meson-logs"
+    first = read(logs / "tests.json")
+    if "--failed" in sys.argv:
+        print(" ".join(name.split(" / ")[-1] for name, test in first.items() if has_failed(test)))
+        return 0
+    second = read(logs / "again.json") if any(map(has_failed, first.values())) else {}
+
     passed = failed = skipped = 0
-    lines = log.read_text().splitlines() if log.exists() else []
-    for line in lines:
-        test = json.loads(line)
-        result = test["result"]
-        output = test.get("stdout", "") + test.get("stderr", "")
-        if result == "SKIP":
+    for name, test in sorted(first.items()):
+        if has_failed(test) and name in second:
+            print(f"repeated {name}: {test['result']} at first, then {second[name]['result']}; it had said:")
+            print("\n".join(f"    {line}" for line in complaints(test)))
+            test = second[name]
+        output = "\n".join(said(test))
+        if test["result"] == "SKIP":
             skipped += 1
-            reason = next((l for l in output.splitlines() if "SKIP" in l.upper()), "").strip()
-            print(f"skipped  {test['name']}  {reason}")
+            reason = next((l for l in said(test) if "SKIP" in l.upper()), "").strip()
+            print(f"skipped  {name}  {reason}")
             continue
         good, bad = counts(output)
-        if result in ("OK", "EXPECTEDFAIL"):
-            passed, failed = passed + good, failed + bad
-            print(f"ok       {test['name']:<44} {good:>5} tests {test['duration']:8.1f} s")
+        if has_failed(test):
+            bad, good = max(bad, 1), good if bad else 0
+            print(f"FAILED   {name:<44} {bad} failed ({test['result']}, {test['duration']:.1f} s)")
+            print("\n".join(f"    {line}" for line in complaints(test)))
         else:
-            bad = max(bad, 1)
-            passed, failed = passed + good - (1 if good == 1 and bad == 1 else 0), failed + bad
-            print(f"{result:<8} {test['name']:<44} {bad} failed, {test['duration']:.1f} s")
-            for said in ANSI.sub("", output).splitlines()[-60:]:
-                print(f"    {said}")
-    if not lines:
-        print((build / "tests.log").read_text()[-4000:] if (build / "tests.log").exists() else "no tests ran")
-        failed += 1
-    elif meson_status != 0 and failed == 0:
-        print(f"meson test ended with {meson_status}")
+            print(f"ok       {name:<44} {good:>5} tests {test['duration']:8.1f} s")
+        passed, failed = passed + good, failed + bad
+    if not first:
+        print("no test ran; see tests.log in the build folder")
         failed += 1
     if skipped:
         print(f"{skipped} test programs were skipped (reasons above)")
