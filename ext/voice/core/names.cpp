@@ -83,6 +83,8 @@ const char *name_of(EndReason reason) {
       return "no-encryption-mode";
     case EndReason::bad_endpoint:
       return "bad-endpoint";
+    case EndReason::guild_in_use:
+      return "guild-in-use";
     case EndReason::identify_budget:
       break;
   }

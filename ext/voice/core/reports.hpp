@@ -31,6 +31,7 @@ enum class EndReason : std::uint8_t {
   no_encryption_mode,  ///< the server offers none that is known here
   bad_endpoint,        ///< endpoint refused for its syntax or address
   identify_budget,     ///< the day's Identify allowance is used up
+  guild_in_use,        ///< another connection of this process holds the guild's place
 };
 
 /** Kebab-case: "channel-deleted", ... */

@@ -30,8 +30,7 @@ std::shared_ptr<NetLoop> NetLoop::acquire() {
   return loop;
 }
 
-NetLoop::NetLoop()
-    : context_(g_main_context_new()), main_loop_(g_main_loop_new(context_, FALSE)) {
+NetLoop::NetLoop() : context_(g_main_context_new()), main_loop_(g_main_loop_new(context_, FALSE)) {
   thread_ = std::thread([this] { run(); });
 }
 

@@ -12,8 +12,8 @@
 namespace dv::voice {
 
 /**
- * The network thread: a GMainContext, thread default of the one thread that iterates it. All gateway
- * sockets of the process live and die on it, however many sources and speakers there are.
+ * The network thread: a GMainContext, thread default of the one thread that iterates it. All
+ * gateway sockets of the process live and die on it, however many sources and speakers there are.
  *
  * Holders are elements (never objects on the loop itself), so that the thread that lets go last can
  * join it. What lives on the loop is destroyed there, by `call`, before its holder lets go.

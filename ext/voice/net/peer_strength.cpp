@@ -35,9 +35,9 @@ std::string peer_weakness(GTlsConnection *connection) {
       return "the certificate's key is too weak";
     }
     // A root's own signature proves nothing and is not relied upon.
-    const bool is_root = g_tls_certificate_get_issuer(certificate) == nullptr &&
-                         X509_NAME_cmp(X509_get_subject_name(x509.get()),
-                                       X509_get_issuer_name(x509.get())) == 0;
+    const bool is_root =
+        g_tls_certificate_get_issuer(certificate) == nullptr &&
+        X509_NAME_cmp(X509_get_subject_name(x509.get()), X509_get_issuer_name(x509.get())) == 0;
     int bits = 0;
     if (!is_root && (X509_get_signature_info(x509.get(), nullptr, nullptr, &bits, nullptr) != 1 ||
                      bits < kMinBits)) {

@@ -3,13 +3,12 @@
 
 #include <libsoup/soup.h>
 
-#include "ext/voice/net/connect_error.hpp"
+#include "ext/voice/net/connect_failure.hpp"
 #include "ext/voice/net/peer_strength.hpp"
 
 namespace dv::voice {
 namespace {
 
-constexpr std::uint16_t kAbnormal = 1006;
 constexpr guint kKeepaliveSeconds = 30;  // a cut cable is noticed without waiting for traffic
 
 }  // namespace
@@ -20,7 +19,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
 
   void connect(const WebSocketOptions &options);
   void connected(SoupWebsocketConnection *connection, GError *error);
-  void fail(const ConnectError &error);
+  void fail(const ConnectFailure &error);
   void ended();
   void drop();
   void finish_linger();
@@ -41,7 +40,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
   SoupWebsocketConnection *connection = nullptr;
   std::string weakness;  // why the peer's certificate was refused although it verified
   bool timed_out = false;
-  bool over = false;  // failed or closed was told, or nobody wants to know any more
+  bool over = false;                // failed or closed was told, or nobody wants to know any more
   std::shared_ptr<Impl> lingering;  // itself, while it says goodbye without an owner
   std::function<void()> linger_done;
 };
@@ -72,7 +71,7 @@ void WebSocket::Impl::connect(const WebSocketOptions &options) {
   if (uri == nullptr || g_strcmp0(g_uri_get_scheme(uri), "wss") != 0) {
     loop.post([weak = weak_from_this()] {
       if (auto self = weak.lock()) {
-        self->fail({ConnectError::Kind::other, "the address is not a wss:// URL"});
+        self->fail({ConnectFailureKind::other, 0, "the address is not a wss:// URL"});
       }
     });
     return;
@@ -112,8 +111,8 @@ void WebSocket::Impl::connected(SoupWebsocketConnection *made, GError *error) {
   // Without this guard the certificate check would depend on who wins a cancellation race.
   if (made != nullptr && (!weakness.empty() || timed_out)) g_clear_object(&made);
   if (made == nullptr) {
-    if (!weakness.empty()) return fail({ConnectError::Kind::tls, weakness});
-    return fail(describe_connect_error(error, message, timed_out));
+    if (!weakness.empty()) return fail({ConnectFailureKind::tls, 0, weakness});
+    return fail(classify_failure(error, message, timed_out));
   }
   connection = made;
   soup_websocket_connection_set_max_incoming_payload_size(connection, max_payload);
@@ -148,15 +147,15 @@ void WebSocket::Impl::on_closed(SoupWebsocketConnection *, gpointer data) {
 void WebSocket::Impl::ended() {
   if (over) return;
   over = true;
-  std::uint16_t code = soup_websocket_connection_get_close_code(connection);
+  const std::uint16_t got = soup_websocket_connection_get_close_code(connection);
+  const CloseCode code = got == 0 || got == SOUP_WEBSOCKET_CLOSE_ABNORMAL ? CloseCode{} : got;
   const char *data = soup_websocket_connection_get_close_data(connection);
   const std::string reason = data != nullptr ? data : "";
-  if (code == 0) code = kAbnormal;
   auto closed = events.closed;
   if (closed) closed(code, reason);
 }
 
-void WebSocket::Impl::fail(const ConnectError &error) {
+void WebSocket::Impl::fail(const ConnectFailure &error) {
   if (over) return;
   over = true;
   auto failed = events.failed;
@@ -222,9 +221,9 @@ void WebSocket::send_binary(ByteView data) {
 void WebSocket::close(std::unique_ptr<WebSocket> socket, std::uint16_t code, Time limit,
                       std::function<void()> done) {
   auto impl = std::move(socket->impl_);
-  const bool was_open = impl->connection != nullptr && !impl->over &&
-                        soup_websocket_connection_get_state(impl->connection) ==
-                            SOUP_WEBSOCKET_STATE_OPEN;
+  const bool was_open =
+      impl->connection != nullptr && !impl->over &&
+      soup_websocket_connection_get_state(impl->connection) == SOUP_WEBSOCKET_STATE_OPEN;
   impl->over = true;
   impl->linger_done = std::move(done);
   impl->lingering = impl;

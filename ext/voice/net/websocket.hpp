@@ -8,22 +8,16 @@
 #include <memory>
 #include <string>
 
+#include "ext/voice/core/types.hpp"
 #include "ext/voice/net/loop.hpp"
 #include "ext/wire/bytes.hpp"
 
 namespace dv::voice {
 
-/** Why a connection was never made; `detail` is for people and holds no secret. */
-struct ConnectError {
-  enum class Kind : std::uint8_t { dns, refused, tls, timeout, http, other };
-  Kind kind = Kind::other;
-  std::string detail;
-};
-
 struct WebSocketOptions {
-  std::string url;                         ///< wss only
-  GTlsDatabase *trust = nullptr;           ///< instead of the system's authorities; borrowed
-  std::size_t max_payload = 1024 * 1024;   ///< bytes of one frame
+  std::string url;                        ///< wss only
+  GTlsDatabase *trust = nullptr;          ///< instead of the system's authorities; borrowed
+  std::size_t max_payload = 1024 * 1024;  ///< bytes of one frame
   Time connect_timeout = 20s;
 };
 
@@ -31,8 +25,8 @@ struct WebSocketOptions {
  * One client connection over TLS; made, used and destroyed on the loop. The certificate is always
  * verified, before the first byte of HTTP leaves, and there is no way to switch that off.
  *
- * Exactly one of `failed` and `closed` is called, at most once, and nothing after it. Every callback
- * may destroy the socket. Destroying it drops the connection without a farewell.
+ * Exactly one of `failed` and `closed` is called, at most once, and nothing after it. Every
+ * callback may destroy the socket. Destroying it drops the connection without a farewell.
  */
 class WebSocket {
  public:
@@ -40,9 +34,9 @@ class WebSocket {
     std::function<void()> opened;
     std::function<void(std::string_view)> text;
     std::function<void(ByteView)> binary;
-    std::function<void(const ConnectError &)> failed;
-    /** 1006 when the connection was cut without a close frame. */
-    std::function<void(std::uint16_t code, std::string_view reason)> closed;
+    std::function<void(const ConnectFailure &)> failed;
+    /** No code when the connection was cut without a close frame. */
+    std::function<void(CloseCode code, std::string_view reason)> closed;
   };
 
   WebSocket(NetLoop &loop, const WebSocketOptions &options, Events events);
@@ -55,8 +49,9 @@ class WebSocket {
   void send_binary(ByteView bytes);
 
   /**
-   * Says goodbye with `code`, lets what was queued leave, and drops the connection at the latest after
-   * `limit`. No further event is delivered; `done` is called on the loop, never inside this call.
+   * Says goodbye with `code`, lets what was queued leave, and drops the connection at the latest
+   * after `limit`. No further event is delivered; `done` is called on the loop, never inside this
+   * call.
    */
   static void close(std::unique_ptr<WebSocket> socket, std::uint16_t code, Time limit,
                     std::function<void()> done = {});

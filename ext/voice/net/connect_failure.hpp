@@ -3,13 +3,13 @@
 
 #include <gio/gio.h>
 
-#include "ext/voice/net/websocket.hpp"
+#include "ext/voice/core/types.hpp"
 
 typedef struct _SoupMessage SoupMessage;
 
 namespace dv::voice {
 
 /** Sorts a failed connection attempt into what a person can act upon. */
-ConnectError describe_connect_error(const GError *error, SoupMessage *message, bool timed_out);
+ConnectFailure classify_failure(const GError *error, SoupMessage *message, bool timed_out);
 
 }  // namespace dv::voice

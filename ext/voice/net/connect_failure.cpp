@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "ext/voice/net/connect_error.hpp"
+#include "ext/voice/net/connect_failure.hpp"
 
 #include <libsoup/soup.h>
+
+#include <string>
 
 namespace dv::voice {
 namespace {
@@ -22,9 +24,9 @@ constexpr Flaw kFlaws[] = {
 };
 
 std::string certificate_text(SoupMessage *message, const GError *error) {
-  const GTlsCertificateFlags flags =
-      message != nullptr ? soup_message_get_tls_peer_certificate_errors(message)
-                         : static_cast<GTlsCertificateFlags>(0);
+  const GTlsCertificateFlags flags = message != nullptr
+                                         ? soup_message_get_tls_peer_certificate_errors(message)
+                                         : static_cast<GTlsCertificateFlags>(0);
   std::string text;
   for (const Flaw &flaw : kFlaws) {
     if ((flags & flaw.flag) == 0) continue;
@@ -33,8 +35,6 @@ std::string certificate_text(SoupMessage *message, const GError *error) {
   }
   return text.empty() ? error->message : text;
 }
-
-bool is_dns(const GError *error) { return error->domain == G_RESOLVER_ERROR; }
 
 bool is_refused(const GError *error) {
   if (error->domain != G_IO_ERROR) return false;
@@ -52,21 +52,20 @@ bool is_refused(const GError *error) {
 
 }  // namespace
 
-ConnectError describe_connect_error(const GError *error, SoupMessage *message, bool timed_out) {
-  using Kind = ConnectError::Kind;
+ConnectFailure classify_failure(const GError *error, SoupMessage *message, bool timed_out) {
+  using Kind = ConnectFailureKind;
   if (timed_out || g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
-    return {Kind::timeout, "no answer in time"};
+    return {Kind::timeout, 0, "no answer in time"};
   }
-  if (error == nullptr) return {Kind::other, "no connection"};
-  if (is_dns(error)) return {Kind::dns, error->message};
-  if (is_refused(error)) return {Kind::refused, error->message};
-  if (error->domain == G_TLS_ERROR) return {Kind::tls, certificate_text(message, error)};
+  if (error == nullptr) return {Kind::other, 0, "no connection"};
+  if (error->domain == G_RESOLVER_ERROR) return {Kind::dns, 0, error->message};
+  if (is_refused(error)) return {Kind::refused, 0, error->message};
+  if (error->domain == G_TLS_ERROR) return {Kind::tls, 0, certificate_text(message, error)};
   if (error->domain == SOUP_WEBSOCKET_ERROR && message != nullptr) {
-    return {Kind::http, "the server answered HTTP status " +
-                            std::to_string(soup_message_get_status(message)) +
-                            " instead of a WebSocket"};
+    const int status = static_cast<int>(soup_message_get_status(message));
+    return {Kind::http_status, status, error->message};
   }
-  return {Kind::other, error->message};
+  return {Kind::other, 0, error->message};
 }
 
 }  // namespace dv::voice

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gio/gio.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "ext/voice/core/main_gateway.hpp"
+#include "ext/voice/net/websocket.hpp"
+
+namespace dv::voice {
+
+/** What identifies a main session: two sources that agree in all of it share one. */
+struct MainKey {
+  Secret token;
+  std::string url;
+  std::string ca_file;                    ///< empty: the system's authorities
+  std::shared_ptr<GTlsDatabase> trust{};  ///< instead of `ca_file`
+  Time startup_timeout = 30s;             ///< of the first source
+
+  MainKey clone() const { return {token.clone(), url, ca_file, trust, startup_timeout}; }
+};
+
+/**
+ * The I/O around one MainGateway: its socket, its timer, and the sources that listen to it. Lives
+ * on the loop; there is one per token in the process, since a second one would cost an Identify of
+ * the daily thousand and, in the end, the first one's connection.
+ */
+class MainSession : public std::enable_shared_from_this<MainSession> {
+ public:
+  /** On the loop, never inside a call into the session. */
+  using Listener = std::function<void(GuildEvent)>;
+
+  /** On the loop: the running one for this key, or a new one. */
+  static std::shared_ptr<MainSession> acquire(NetLoop &loop, const MainKey &key);
+  /** Main sessions that are open in the process; on the loop. */
+  static std::size_t count();
+
+  MainSession(NetLoop &loop, const MainKey &key, std::string id);
+  ~MainSession();
+
+  /** False when another source of this process is in that guild already. */
+  bool attach(GuildId guild, ChannelId channel, Listener listener);
+  /**
+   * The source is done with the guild. With the last one the session ends: `done` is called when
+   * the close is answered or `limit` is over; otherwise soon.
+   */
+  void detach(GuildId guild, Time limit, std::function<void()> done);
+
+  void join(GuildId guild, const ChannelId &channel, bool self_mute, bool self_deaf);
+  void leave(GuildId guild);
+  void request_members(GuildId guild, const std::vector<UserId> &users);
+  MainStats stats() const { return machine_.stats(); }
+
+ private:
+  void start(Time now);
+  void settle();
+  void open_socket(const std::string &url);
+  void perform(MainAction &action);
+  void notify(GuildId guild, GuildEvent event);
+
+  NetLoop &loop_;
+  const std::string id_;  // its place in the registry
+  GTlsDatabase *trust_ = nullptr;
+  std::string trust_error_;
+  MainGateway machine_;
+  LoopTimer timer_;
+  std::unique_ptr<WebSocket> socket_;
+  std::map<GuildId, std::shared_ptr<Listener>> listeners_;
+  std::function<void()> close_done_;
+  Time close_limit_ = 1s;
+  bool stopping_ = false;
+};
+
+/** The authorities of a PEM file; null with a text when it can not be read or holds none. */
+GTlsDatabase *load_trust(const std::string &ca_file, std::string &error);
+
+}  // namespace dv::voice
