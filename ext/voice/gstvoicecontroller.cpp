@@ -52,14 +52,12 @@ void Controller::start(RunConfig config) {
 }
 
 void Controller::begin_leave() {
-  {
-    std::lock_guard lock(mutex_);
-    if (std::exchange(leaving_, true)) return;
-  }
+  std::lock_guard lock(mutex_);
+  if (std::exchange(leaving_, true)) return;
   loop_->post([this] {
     reader_.reset();
     session_->leave(kGoodbye, [this] {
-      std::lock_guard lock(mutex_);
+      std::lock_guard answered(mutex_);
       left_ = true;
       left_cond_.notify_all();
     });
@@ -91,9 +89,13 @@ void Controller::stop() {
   }
   loop_->call([this] {
     std::shared_ptr<VoiceSession> last;
-    std::lock_guard lock(mutex_);
-    last.swap(session_);
-    final_ = last->snapshot();
+    {
+      std::lock_guard lock(mutex_);
+      last.swap(session_);
+      final_ = last->snapshot();
+    }
+    for (SessionId session : last->unfinished_sessions())
+      store_->publish(SessionEndUpdate{session});
   });
   intake.clear();
   stream_ended();

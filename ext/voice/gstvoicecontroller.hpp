@@ -71,6 +71,7 @@ class Controller final : public SessionOwner {
   void tell(const PingRtt &report);
   void tell(const Healing &report);
   void tell(const Warning &report);
+  void tell(const Note &report);
   void tell(const Ended &report);
   void post(GstStructure *facts);
   void post_ended(EndReason reason, const std::string &text, bool fatal);

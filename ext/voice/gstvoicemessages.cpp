@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The controller's other half: what the session reports, as bus messages, events and errors.
+#include <utility>
+
 #include "ext/voice/gstvoicecontroller.hpp"
 #include "ext/voice/gstvoiceenums.hpp"
 #include "gst/glue/source_info.hpp"
@@ -115,13 +117,15 @@ void Controller::tell(const Reconnecting &report) {
     ++reconnects_;
   }
   post(gst_structure_new("discordvoicesrc-reconnecting", "resume", G_TYPE_BOOLEAN,
-                         static_cast<gboolean>(report.resume), "text", G_TYPE_STRING,
+                         static_cast<gboolean>(report.resume), "main-gateway", G_TYPE_BOOLEAN,
+                         static_cast<gboolean>(report.main_gateway), "text", G_TYPE_STRING,
                          valid_text(report.text).get(), nullptr));
 }
 
-void Controller::tell(const Resumed &) {
+void Controller::tell(const Resumed &report) {
   GST_INFO_OBJECT(element_, "resumed");
-  post(gst_structure_new_empty("discordvoicesrc-resumed"));
+  post(gst_structure_new("discordvoicesrc-resumed", "main-gateway", G_TYPE_BOOLEAN,
+                         static_cast<gboolean>(report.main_gateway), nullptr));
 }
 
 void Controller::tell(const Moved &report) {
@@ -159,6 +163,8 @@ void Controller::tell(const Healing &report) {
 void Controller::tell(const Warning &report) {
   GST_ELEMENT_WARNING(element_, RESOURCE, READ, ("%s", valid_text(report.text).get()), (nullptr));
 }
+
+void Controller::tell(const Note &report) { GST_INFO_OBJECT(element_, "%s", report.text.c_str()); }
 
 void Controller::tell(const Ended &report) {
   GST_INFO_OBJECT(element_, "ended: %s", name_of(report.reason));

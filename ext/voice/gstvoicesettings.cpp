@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "ext/voice/core/endpoint.hpp"
+#include "ext/voice/net/trust.hpp"
 
 namespace dv::voice {
 namespace {

@@ -21,6 +21,8 @@ constexpr Flaw kFlaws[] = {
     {G_TLS_CERTIFICATE_BAD_IDENTITY, "the certificate is for another host name"},
     {G_TLS_CERTIFICATE_INSECURE, "the certificate's algorithm is too weak"},
     {G_TLS_CERTIFICATE_UNKNOWN_CA, "the certificate is not signed by a trusted authority"},
+    {G_TLS_CERTIFICATE_GENERIC_ERROR,
+     "the certificate does not verify against any trusted authority"},
 };
 
 std::string certificate_text(SoupMessage *message, const GError *error) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ext/voice/net/chance.hpp"
+#include "ext/voice/net/trust.hpp"
 
 namespace dv::voice {
 namespace {
@@ -42,16 +43,6 @@ std::string identify(const MainKey &key) {
 }
 
 }  // namespace
-
-GTlsDatabase *load_trust(const std::string &ca_file, std::string &error) {
-  GError *problem = nullptr;
-  GTlsDatabase *trust = g_tls_file_database_new(ca_file.c_str(), &problem);
-  if (trust == nullptr) {
-    error = problem->message;
-    g_error_free(problem);
-  }
-  return trust;
-}
 
 std::shared_ptr<MainSession> MainSession::acquire(NetLoop &loop, const MainKey &key) {
   std::string id = identify(key);

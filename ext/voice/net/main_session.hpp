@@ -75,7 +75,4 @@ class MainSession : public std::enable_shared_from_this<MainSession> {
   bool stopping_ = false;
 };
 
-/** The authorities of a PEM file; null with a text when it can not be read or holds none. */
-GTlsDatabase *load_trust(const std::string &ca_file, std::string &error);
-
 }  // namespace dv::voice

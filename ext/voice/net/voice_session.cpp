@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/voice/net/voice_session.hpp"
 
-#include <array>
+#include <algorithm>
 #include <utility>
 
 #include "ext/voice/net/chance.hpp"
+#include "ext/voice/net/trust.hpp"
 
 namespace dv::voice {
 namespace {
@@ -13,6 +14,11 @@ namespace {
 constexpr std::size_t kMaxPayload = 1024 * 1024;
 // The watchdog counts in seconds; a wake-up of the loop per receive call would cost more than it.
 constexpr Time kHintInterval = 250ms;
+constexpr std::uint8_t kOpusPayloadType = 120;
+
+bool is_audio(const Datagram &datagram) {
+  return datagram.data.size() > 1 && (datagram.data[1] & 0x7f) == kOpusPayloadType;
+}
 
 const char *json_bool(bool value) { return value ? "true" : "false"; }
 
@@ -274,7 +280,8 @@ void VoiceSession::received(SessionId session, std::uint64_t generation,
   }
   if (!media.empty()) owner_.media(session, media);
   const Time now = NetLoop::now();
-  const bool hint = !media.empty() && now - last_hint_ >= kHintInterval;
+  const bool hint =
+      now - last_hint_ >= kHintInterval && std::any_of(media.begin(), media.end(), is_audio);
   if (hint) last_hint_ = now;
   if (!hint && control.empty()) return;
   loop_.post([act = safely([generation, hint, control = std::move(control)](VoiceSession &self) {

@@ -67,6 +67,9 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
   /** The chain behind opened packets: for the watchdog. */
   void opened();
 
+  /** Sessions whose keys are still held; to be ended once the data has drained. */
+  std::vector<SessionId> unfinished_sessions() const { return machine_.unfinished_sessions(); }
+
   /** Any thread. */
   SessionSnapshot snapshot() const;
 
