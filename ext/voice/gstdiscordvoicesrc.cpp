@@ -30,6 +30,7 @@
 #include <sodium.h>
 
 #include <cstring>
+#include <utility>
 
 #include "ext/voice/gstvoicecontroller.hpp"
 #include "ext/voice/gstvoicesettings.hpp"
@@ -40,6 +41,7 @@ GST_DEBUG_CATEGORY(dv_discord_voice_src_debug);
 #define GST_CAT_DEFAULT dv_discord_voice_src_debug
 
 using dv::voice::Controller;
+using dv::voice::RunConfig;
 using dv::voice::Settings;
 
 namespace {
@@ -60,6 +62,7 @@ struct _DvDiscordVoiceSrc {
   GstPushSrc parent_instance;
   Settings *settings;      // under the object lock
   Controller *controller;  // own lock
+  RunConfig *run;          // state changes only: checked, and taken by start
 };
 
 G_DEFINE_FINAL_TYPE_WITH_CODE(DvDiscordVoiceSrc, dv_discord_voice_src, GST_TYPE_PUSH_SRC,
@@ -101,8 +104,8 @@ static Settings dv_discord_voice_src_copy_settings(DvDiscordVoiceSrc *self) {
   return self->settings->clone();
 }
 
-static gboolean dv_discord_voice_src_start(GstBaseSrc *src) {
-  auto *self = DV_DISCORD_VOICE_SRC(src);
+/** Checks everything that can be known without a network; posts what is wrong. */
+static gboolean dv_discord_voice_src_prepare(DvDiscordVoiceSrc *self) {
   return dv::guarded<gboolean>(self, FALSE, [self]() -> gboolean {
     auto *element = GST_ELEMENT(self);
     Settings settings = dv_discord_voice_src_copy_settings(self);
@@ -114,7 +117,15 @@ static gboolean dv_discord_voice_src_start(GstBaseSrc *src) {
     }
     auto run = dv::voice::make_run_config(element, settings);
     if (!run) return FALSE;
-    self->controller->start(std::move(*run));
+    *self->run = std::move(*run);
+    return TRUE;
+  });
+}
+
+static gboolean dv_discord_voice_src_start(GstBaseSrc *src) {
+  auto *self = DV_DISCORD_VOICE_SRC(src);
+  return dv::guarded<gboolean>(self, FALSE, [self]() -> gboolean {
+    self->controller->start(std::exchange(*self->run, {}));
     return TRUE;
   });
 }
@@ -137,6 +148,10 @@ static gboolean dv_discord_voice_src_unlock_stop(GstBaseSrc *src) {
 static GstStateChangeReturn dv_discord_voice_src_change_state(GstElement *element,
                                                               GstStateChange transition) {
   auto *self = DV_DISCORD_VOICE_SRC(element);
+  // Not in `start`: the base class would follow its failure with a second error that says nothing.
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !dv_discord_voice_src_prepare(self)) {
+    return GST_STATE_CHANGE_FAILURE;
+  }
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
     self->controller->intake.set_playing(false);
   }
@@ -286,6 +301,7 @@ void uri_handler_init(gpointer iface, gpointer) {
 static void dv_discord_voice_src_finalize(GObject *object) {
   auto *self = DV_DISCORD_VOICE_SRC(object);
   delete self->controller;
+  delete self->run;
   delete self->settings;
   G_OBJECT_CLASS(dv_discord_voice_src_parent_class)->finalize(object);
 }
@@ -293,6 +309,7 @@ static void dv_discord_voice_src_finalize(GObject *object) {
 static void dv_discord_voice_src_init(DvDiscordVoiceSrc *self) {
   self->settings = new Settings;
   self->controller = new Controller(GST_ELEMENT(self));
+  self->run = new RunConfig;
   gst_base_src_set_live(GST_BASE_SRC(self), TRUE);
   gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME);
 }
