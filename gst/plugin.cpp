@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <gst/gst.h>
 
+#include "ext/voice/gstdiscordvoicesrc.hpp"
 #include "ext/decrypt/gstdiscorddecrypt.h"
 #include "gst/filesink/gstdiscordfilesink.hpp"
 #include "gst/glue/frame_meta.hpp"
@@ -13,6 +14,7 @@ static gboolean plugin_init(GstPlugin *plugin) {
   dv_session_meta_get_info();
   any |= GST_ELEMENT_REGISTER(discorddecrypt, plugin);
   any |= GST_ELEMENT_REGISTER(discordfilesink, plugin);
+  any |= GST_ELEMENT_REGISTER(discordvoicesrc, plugin);
   any |= GST_ELEMENT_REGISTER(discordvoicebin, plugin);
   return any;
 }

@@ -29,7 +29,7 @@ using Cert = std::unique_ptr<X509, Freer<X509_free>>;
 
 constexpr long kDay = 24L * 3600;
 
-Key make_key(bool weak) { return Key(weak ? EVP_RSA_gen(512) : EVP_EC_gen("P-256")); }
+Key make_key(bool weak) { return Key(weak ? EVP_RSA_gen(1024) : EVP_EC_gen("P-256")); }
 
 bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value) {
   X509V3_CTX context;

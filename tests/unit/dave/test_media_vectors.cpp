@@ -29,7 +29,8 @@ std::vector<ClearRange> ranges_of(const nlohmann::json &entry) {
 }  // namespace
 
 TEST_CASE("the key ratchet gives the published keys of every generation") {
-  for (const auto &ratchet : load_vectors("dave/key-ratchet.json").at("ratchets")) {
+  const auto file = load_vectors("dave/key-ratchet.json");
+  for (const auto &ratchet : file.at("ratchets")) {
     const Bytes base = hex_field(ratchet, "base_secret");
     for (const auto &entry : ratchet.at("generations")) {
       const auto generation = entry.at("generation").get<std::uint32_t>();
@@ -85,7 +86,8 @@ TEST_CASE("ULEB128 numbers") {
 }
 
 TEST_CASE("generations wrap around the top byte of the nonce") {
-  for (const auto &entry : load_vectors("dave/nonces.json").at("wrapped_generation"))
+  const auto file = load_vectors("dave/nonces.json");
+  for (const auto &entry : file.at("wrapped_generation"))
     CHECK(wrapped_generation(entry.at("oldest_generation").get<std::uint64_t>(),
                              entry.at("nonce_top_byte").get<std::uint8_t>()) ==
           entry.at("generation").get<std::uint64_t>());
