@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "gst/reorder/gstreorderpad.hpp"
+
+#include "gst/reorder/gstrtpjitterreorder.hpp"
+#include "gst/reorder/reorder_stream.hpp"
+
+namespace {
+enum { PROP_0, PROP_SSRC, PROP_USER_ID, PROP_STATS, N_PROPS };
+GParamSpec *props[N_PROPS];
+}  // namespace
+
+struct _DvReorderPad {
+  GstPad parent_instance;
+  dv::StreamRef *stream;
+};
+
+G_DEFINE_FINAL_TYPE(DvReorderPad, dv_reorder_pad, GST_TYPE_PAD)
+
+static GstStructure *pad_stats(DvReorderPad *self) {
+  // The counters are guarded by the element; once it has let go of the pad nobody changes them.
+  GstStructure *all = nullptr, *mine = nullptr;
+  GstElement *element = gst_pad_get_parent_element(GST_PAD(self));
+  if (element) {
+    g_object_get(element, "stats", &all, nullptr);
+    gst_object_unref(element);
+  }
+  const GValue *list = all ? gst_structure_get_value(all, "streams") : nullptr;
+  for (guint i = 0; list && i < gst_value_array_get_size(list); ++i) {
+    const GstStructure *one = gst_value_get_structure(gst_value_array_get_value(list, i));
+    guint ssrc = 0, session = 0;
+    gst_structure_get_uint(one, "ssrc", &ssrc);
+    gst_structure_get_uint(one, "session", &session);
+    if (ssrc != (*self->stream)->ssrc || session != (*self->stream)->session) continue;
+    mine = gst_structure_copy(one);
+    break;
+  }
+  if (all) gst_structure_free(all);
+  return mine ? mine : gst_structure_new_empty("application/x-rtpjitterreorder-stream");
+}
+
+static void dv_reorder_pad_get_property(GObject *object, guint id, GValue *value,
+                                        GParamSpec *pspec) {
+  auto self = DV_REORDER_PAD(object);
+  switch (id) {
+    case PROP_SSRC:
+      g_value_set_uint(value, (*self->stream)->ssrc);
+      break;
+    case PROP_USER_ID:
+      g_value_set_uint64(value, (*self->stream)->user);
+      break;
+    case PROP_STATS:
+      g_value_take_boxed(value, pad_stats(self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+static void dv_reorder_pad_finalize(GObject *object) {
+  delete DV_REORDER_PAD(object)->stream;
+  G_OBJECT_CLASS(dv_reorder_pad_parent_class)->finalize(object);
+}
+
+static void dv_reorder_pad_init(DvReorderPad *self) {
+  self->stream = new dv::StreamRef(
+      std::make_shared<dv::ReorderStream>(dv::SequenceConfig{}, dv::TimelineConfig{}));
+}
+
+static void dv_reorder_pad_class_init(DvReorderPadClass *klass) {
+  auto object_class = G_OBJECT_CLASS(klass);
+  object_class->get_property = dv_reorder_pad_get_property;
+  object_class->finalize = dv_reorder_pad_finalize;
+  constexpr auto flags = static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  /**
+   * DvReorderPad:ssrc: Since: 0.1
+   */
+  props[PROP_SSRC] = g_param_spec_uint("ssrc", "SSRC", "RTP synchronisation source of this pad", 0,
+                                       G_MAXUINT, 0, flags);
+  /**
+   * DvReorderPad:user-id: Since: 0.1
+   */
+  props[PROP_USER_ID] = g_param_spec_uint64(
+      "user-id", "User Id", "Numeric id of the user who speaks on this pad, 0 if not known (yet)",
+      0, G_MAXUINT64, 0, flags);
+  /**
+   * DvReorderPad:stats: Since: 0.1
+   */
+  props[PROP_STATS] =
+      g_param_spec_boxed("stats", "Statistics", "Counters of this SSRC, as in the element's stats",
+                         GST_TYPE_STRUCTURE, flags);
+  g_object_class_install_properties(object_class, N_PROPS, props);
+  gst_type_mark_as_plugin_api(DV_TYPE_REORDER_PAD, static_cast<GstPluginAPIFlags>(0));
+}
+
+namespace dv {
+
+GstPad *reorder_pad_new(GstPadTemplate *templ, const char *name, StreamRef stream) {
+  auto pad = DV_REORDER_PAD(g_object_new(DV_TYPE_REORDER_PAD, "name", name, "direction",
+                                         GST_PAD_SRC, "template", templ, nullptr));
+  *pad->stream = std::move(stream);
+  return GST_PAD(pad);
+}
+
+ReorderStream *reorder_pad_stream(GstPad *pad) { return DV_REORDER_PAD(pad)->stream->get(); }
+
+}  // namespace dv

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
+
+#include "gst/reorder/reorderer.hpp"
+
+// The deadlines of a Reorderer, and its thread that waits for them on the element's clock.
+
+namespace dv {
+namespace {
+constexpr Time kLinger = 2s;
+}
+
+Time Reorderer::deadline_of(const ReorderStream &stream) const {
+  Time next = std::min(stream.rules.next_deadline(), stream.timeline.next_deadline());
+  if (stream.leaving && !stream.ended) next = std::min(next, stream.last_packet + kLinger);
+  return next;
+}
+
+Time Reorderer::next_deadline() const {
+  Time next = kNever;
+  for (const auto &[key, stream] : streams_) next = std::min(next, deadline_of(*stream));
+  return next;
+}
+
+void Reorderer::advance(Time now) {
+  std::vector<StreamRef> gone;
+  for (auto &[key, stream] : streams_) {
+    if (deadline_of(*stream) > now) continue;
+    stream->rules.advance(now, actions_);
+    sort_actions(*stream, now);
+    pump(*stream, now, false);
+    if (stream->leaving && stream->last_packet + kLinger <= now) gone.push_back(stream);
+  }
+  for (auto &stream : gone) end_stream(*stream);
+}
+
+/** Called with the lock held, whenever the next deadline may have changed. */
+void Reorderer::reschedule() {
+  const Time next = stop_ ? Time::min() : next_deadline();
+  if (waiting_on_ && next != waiting_until_) gst_clock_id_unschedule(waiting_on_);
+  if (!waiting_on_) wake_.notify_all();
+}
+
+void Reorderer::timer_loop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const Time next = next_deadline();
+    if (next == kNever || !clock_ || !shift_ || flushing_) {
+      wake_.wait(lock);
+      continue;
+    }
+    // Rounded up, so that the time has come when the clock says so.
+    const Time until =
+        std::max(Time{}, next - *shift_ + Time{static_cast<std::int64_t>(base_time_)});
+    waiting_until_ = next;
+    waiting_on_ =
+        gst_clock_new_single_shot_id(clock_.get(), static_cast<GstClockTime>(until.count()));
+    GstClockID id = waiting_on_;
+    lock.unlock();
+    const GstClockReturn result = gst_clock_id_wait(id, nullptr);
+    lock.lock();
+    waiting_on_ = nullptr;
+    gst_clock_id_unref(id);
+    if (stop_ || flushing_) continue;
+    if (result == GST_CLOCK_OK || result == GST_CLOCK_EARLY) advance(std::max(now(), next));
+  }
+}
+
+}  // namespace dv
