@@ -5,6 +5,7 @@
 #include "ext/decrypt/gstdiscorddecrypt.h"
 #include "gst/filesink/gstdiscordfilesink.hpp"
 #include "gst/glue/frame_meta.hpp"
+#include "gst/reorder/gstrtpjitterreorder.hpp"
 #include "gst/voicebin/gstdiscordvoicebin.hpp"
 
 // Elements are registered one by one, so that one missing piece does not hide the rest.
@@ -16,6 +17,7 @@ static gboolean plugin_init(GstPlugin *plugin) {
   any |= GST_ELEMENT_REGISTER(discordfilesink, plugin);
   any |= GST_ELEMENT_REGISTER(discordvoicesrc, plugin);
   any |= GST_ELEMENT_REGISTER(discordvoicebin, plugin);
+  any |= GST_ELEMENT_REGISTER(rtpjitterreorder, plugin);
   return any;
 }
 

@@ -413,7 +413,7 @@ static bool consume_event(DvRtpJitterReorder *self, GstEvent *event) {
 static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *raw) {
   auto self = DV_RTP_JITTER_REORDER(parent);
   dv::Ref<GstEvent> event(raw);
-  return dv::guarded(self, FALSE, [&] {
+  return dv::guarded(self, FALSE, [&]() -> gboolean {
     if (consume_event(self, event.get())) return TRUE;
     if (!GST_EVENT_IS_SERIALIZED(event.get())) {
       return gst_pad_event_default(pad, parent, event.release());
