@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/interop/davey_member.hpp"
+
+using namespace dv;
+using test::Call;
+using test::DaveyHost;
+using test::DaveyMember;
+using test::Faults;
+using test::OwnParticipant;
+
+static constexpr ChannelId kChannel = 1464859146804396157;
+
+/** The install step ran, or this ends with "skipped". */
+static DaveyHost &host() {
+  static const bool there = [] {
+    const bool found = std::filesystem::exists(DV_NODE_MODULES "/@snazzah/davey") &&
+                       std::system("node --version >/dev/null 2>&1") == 0;
+    if (!found) {
+      std::puts("SKIPPED: node or @snazzah/davey not found (tests/interop/install.sh DIR)");
+      std::fflush(stdout);
+      _exit(77);
+    }
+    return found;
+  }();
+  (void)there;
+  static DaveyHost instance(DV_DAVEY_HOST, DV_NODE_MODULES);
+  return instance;
+}
+
+static void enter(Call &call, UserId user, bool davey) {
+  if (davey) {
+    call.join(user, std::make_unique<DaveyMember>(host(), user, kChannel));
+  } else {
+    call.join(user, std::make_unique<OwnParticipant>(user, kChannel));
+  }
+}
+
+static void settle(Call &call, const Faults &faults = {}) {
+  call.settle(faults);
+  call.verify();
+}
+
+TEST_CASE("two members, either of which makes the first commit") {
+  bool ours = false;
+  bool theirs = false;
+  for (std::uint64_t seed = 0; !(ours && theirs) && seed < 64; ++seed) {
+    Call call(kChannel, seed);
+    enter(call, 1, false);
+    enter(call, 2, true);
+    settle(call);
+    REQUIRE(call.failure() == "");
+    CHECK(call.epoch() == 1);
+    ours |= call.stats().won.count(true) != 0;
+    theirs |= call.stats().won.count(false) != 0;
+  }
+  CHECK(ours);
+  CHECK(theirs);
+}
+
+TEST_CASE("privacy code and pairwise fingerprint are what davey shows") {
+  Call call(kChannel, 1);
+  enter(call, 104694319306248192, false);
+  enter(call, 1090123456793206649, true);
+  settle(call);
+  REQUIRE(call.failure() == "");
+  auto &own = dynamic_cast<OwnParticipant &>(call.participant(104694319306248192));
+  auto &other = dynamic_cast<DaveyMember &>(call.participant(1090123456793206649));
+  CHECK(own.session().privacy_code() == other.privacy_code());
+  CHECK(own.session().fingerprint_with(1090123456793206649) ==
+        other.fingerprint_with(104694319306248192));
+}
+
+TEST_CASE("join, leave and re-join") {
+  Call call(kChannel, 2);
+  for (UserId user = 1; user <= 4; ++user) {
+    enter(call, user, user % 2 == 0);
+    settle(call);
+  }
+  for (UserId user = 1; user <= 4; ++user) {
+    call.leave(user);
+    settle(call);
+    enter(call, user, user % 2 != 0);
+    settle(call);
+  }
+  CHECK(call.failure() == "");
+  CHECK(call.epoch() == 11);
+}
+
+TEST_CASE("a call of 25, growing one by one, shrinking, growing at once") {
+  Call call(kChannel, 3);
+  for (UserId user = 1; user <= 25; ++user) {
+    enter(call, user, user % 2 == 0);
+    call.settle();
+  }
+  call.verify();
+  for (UserId user = 3; user <= 25; user += 3) call.leave(user);
+  settle(call);
+  for (UserId user = 3; user <= 25; user += 3) enter(call, user, user % 4 == 0);
+  settle(call);
+  CHECK(call.failure() == "");
+  CHECK(call.size() == 25);
+}
+
+TEST_CASE("version 1 to 0 to 1, and a channel that empties and fills again") {
+  Call call(kChannel, 4);
+  for (UserId user = 1; user <= 4; ++user) enter(call, user, user % 2 == 0);
+  settle(call);
+  call.downgrade();
+  call.verify();
+  call.upgrade();
+  settle(call);
+  for (UserId user = 1; user <= 3; ++user) call.leave(user);
+  settle(call);
+  CHECK(call.epoch() == 0);
+  for (UserId user = 5; user <= 7; ++user) enter(call, user, user % 2 == 0);
+  settle(call);
+  CHECK(call.failure() == "");
+  CHECK(call.epoch() > 0);
+}
+
+/** Our members suffer lost, changed and stale messages; the others see what becomes of that. */
+static std::string history(std::uint64_t seed, Call::Stats &sum) {
+  std::mt19937_64 rng(seed);
+  Call call(kChannel, rng());
+  const Faults faults{3, 10, 10, 4, 4};
+  const std::size_t most = 2 + rng() % 7;
+  for (int step = 0; step < 14 && call.failure().empty(); ++step) {
+    for (auto changes = 1 + rng() % 3; changes > 0; --changes) {
+      const auto users = call.users();
+      const UserId user = 100 + rng() % (most + 2);
+      if (std::find(users.begin(), users.end(), user) != users.end()) {
+        call.leave(user);
+      } else if (users.size() < most) {
+        enter(call, user, rng() % 2 == 0);
+      }
+    }
+    if (call.size() > 0 && rng() % 10 == 0) {
+      if (call.version() > 0) {
+        call.downgrade();
+      } else {
+        call.upgrade();
+      }
+    }
+    settle(call, faults);
+  }
+  if (call.version() == 0) call.upgrade();
+  for (UserId user = 900; user < 903; ++user) {
+    enter(call, user, user % 2 == 0);
+    call.settle();
+  }
+  call.verify();
+  const auto &s = call.stats();
+  sum.epochs += s.epochs;
+  sum.frames += s.frames;
+  sum.recoveries += s.recoveries;
+  sum.crossings += s.crossings;
+  sum.resets += s.resets;
+  for (const auto &[own, n] : s.won) sum.won[own] += n;
+  return call.failure();
+}
+
+TEST_CASE("random histories: all members agree and open each other's frames") {
+  const char *asked = std::getenv("DV_HISTORIES");
+  const int histories = asked != nullptr ? std::atoi(asked) : 20;
+  const char *first = std::getenv("DV_SEED");
+  const std::uint64_t seed = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
+  Call::Stats sum;
+  for (int i = 0; i < histories; ++i) {
+    const auto failure = history(seed + static_cast<std::uint64_t>(i), sum);
+    CAPTURE(seed + static_cast<std::uint64_t>(i));
+    REQUIRE(failure == "");
+  }
+  MESSAGE(histories << " histories: " << sum.epochs << " epochs (" << sum.won[true]
+                    << " by our commits, " << sum.won[false] << " by davey's), " << sum.frames
+                    << " frames, " << sum.recoveries << " recoveries, " << sum.crossings
+                    << " crossings, " << sum.resets << " resets");
+  CHECK(sum.epochs > 0);
+}
