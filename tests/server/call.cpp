@@ -29,6 +29,12 @@ struct Call::Packet {
 
 Call::Call(Core &core, GuildId guild, ChannelId channel)
     : core_(core), guild_(guild), channel_(channel), random_(guild ^ channel) {
+  const Guild *place = core_.world.guild(guild);
+  bool stage = false;
+  if (place != nullptr)
+    if (const auto known = place->channels.find(channel); known != place->channels.end())
+      stage = known->second.type == 13;
+  if (core_.config.dave && !stage) room_ = std::make_unique<Room>(core_, *this, channel);
   timer_ = core_.loop.every(kTick, [this] { tick(); });
 }
 
@@ -53,6 +59,7 @@ Speaker *Call::add_speaker(UserId user) {
   broadcast(11, {{"user_ids", {std::to_string(user)}}});
   broadcast(18, {{"user_id", std::to_string(user)}, {"flags", 2}});
   broadcast(20, {{"user_id", std::to_string(user)}, {"platform", 0}});
+  if (room_) room_->add_virtual(user);
   if (started_ && core_.config.speak) start_speaking(*speakers_.back(), 0ms);
   return speakers_.back().get();
 }
@@ -66,6 +73,7 @@ bool Call::remove_speaker(UserId user) {
   announced_.erase(user);
   core_.set_voice_state(guild_, {.user = user});
   broadcast(13, {{"user_id", std::to_string(user)}});
+  if (room_) room_->remove(user);
   return true;
 }
 
@@ -76,9 +84,11 @@ void Call::change_ssrc(Speaker &speaker, Ssrc ssrc, bool rejoin) {
   if (rejoin) {
     core_.set_voice_state(guild_, {.user = speaker.user()});
     broadcast(13, {{"user_id", user}});
+    if (room_) room_->remove(speaker.user());
     core_.set_voice_state(
         guild_, {.user = speaker.user(), .channel = channel_, .session_id = core_.random_hex(16)});
     broadcast(11, {{"user_ids", {user}}});
+    if (room_) room_->add_virtual(speaker.user());
   }
   speaker.change_ssrc(ssrc);
 }
@@ -103,6 +113,8 @@ void Call::session_joined(VoiceSession &session) {
   broadcast(11, {{"user_ids", {std::to_string(session.user)}}});
   broadcast(18, {{"user_id", std::to_string(session.user)}, {"flags", nullptr}});
   sessions_.push_back(&session);
+  if (room_ && core_.options.external_sender_early && session.max_dave_version > 0)
+    room_->send_external_sender(session.user);
   greet(session);
 }
 
@@ -129,11 +141,12 @@ void Call::tell_speaking(VoiceSession &session) {
 
 void Call::session_described(VoiceSession &session) {
   tell_speaking(session);
+  if (room_) room_->add_client(session.user, session.max_dave_version);
   check_ready(session);
 }
 
 void Call::check_ready(VoiceSession &session) {
-  if (session.ready || !session.described) return;
+  if (session.ready || !session.described || (room_ && !room_->can_hear(session.user))) return;
   session.ready = true;
   core_.events.emit("ready", {{"user_id", std::to_string(session.user)},
                               {"guild_id", std::to_string(guild_)},
@@ -166,11 +179,13 @@ void Call::session_left(VoiceSession &session) {
   std::erase(sessions_, &session);
   announced_.erase(session.user);
   broadcast(13, {{"user_id", std::to_string(session.user)}});
+  if (room_) room_->remove(session.user);
 }
 
 void Call::tick() {
   const Time now = Loop::now();
   for (auto &s : speakers_) {
+    if (room_ && !room_->can_speak(s->user())) s->skip(now);
     while (auto frame = s->next(now)) spoken(*s, *frame, now);
     release(*s, now);
   }
@@ -184,7 +199,15 @@ void Call::spoken(Speaker &speaker, const SpeakerFrame &frame, Time now) {
   }
   core_.truth.reference(speaker.user(), speaker.ssrc(), frame);
   Packet packet{.frame = frame, .fate = speaker.faults.next(), .due = now};
-  packet.rtp = build_rtp(frame, speaker.ssrc(), packet.fate, frame.opus);
+  if (room_) {
+    auto sealed = room_->seal(speaker.user(), frame.opus, speaker.profile().plain_silence);
+    if (!sealed) return;
+    packet.dave_version = sealed->version;
+    packet.epoch = sealed->epoch;
+    packet.rtp = build_rtp(frame, speaker.ssrc(), packet.fate, sealed->frame);
+  } else {
+    packet.rtp = build_rtp(frame, speaker.ssrc(), packet.fate, frame.opus);
+  }
   packet.due = packet.fate.delay > 0ms ? frame.due + packet.fate.delay : now;
   packet.left = packet.fate.overtaken_by;
   if (packet.left > 0) speaker.counters.reordered++;
@@ -218,7 +241,7 @@ void Call::send_packet(Speaker &speaker, const Packet &packet, Time now) {
   const Fate &fate = packet.fate;
   if (!fate.drop) {
     for (VoiceSession *session : sessions_) {
-      if (!session->ready || session->deaf || !session->transport) continue;
+      if (!session->described || session->deaf || !session->transport) continue;
       Bytes datagram = session->transport->seal_rtp(packet.rtp);
       if (fate.corrupt) datagram[datagram.size() / 2] ^= 0x40;
       if (fate.truncate) datagram.resize(datagram.size() / 2);
@@ -254,14 +277,37 @@ void Call::client_rtp(VoiceSession &from, ByteView datagram) {
     return;
   }
   core_.counters.client_rtp++;
+  if (room_) room_->listen(from.user, rtp_payload(*rtp));
   for (VoiceSession *session : sessions_) {
-    if (session == &from || !session->ready || !session->transport) continue;
+    if (session == &from || !session->described || session->deaf || !session->transport) continue;
     session->node->media->send(*session, session->transport->seal_rtp(*rtp));
   }
 }
 
-void Call::client_binary(VoiceSession &, std::uint8_t, ByteView) {}
-void Call::client_transition(VoiceSession &, int, int) {}
-int Call::dave_version() const { return 0; }
+void Call::client_binary(VoiceSession &session, std::uint8_t op, ByteView payload) {
+  if (room_) room_->binary(session.user, op, payload);
+}
+
+void Call::client_transition(VoiceSession &session, int op, int transition) {
+  if (room_) room_->transition(session.user, op, transition);
+}
+
+int Call::dave_version(const VoiceSession &session) const {
+  return room_ && session.max_dave_version > 0 ? room_->version() : 0;
+}
+
+void Call::send_json_to(UserId user, int op, const json &data) {
+  for (VoiceSession *session : sessions_)
+    if (session->user == user) session->send(op, data);
+}
+
+void Call::send_binary_to(UserId user, std::uint8_t op, ByteView payload) {
+  for (VoiceSession *session : sessions_)
+    if (session->user == user) session->send_binary(op, payload);
+}
+
+void Call::keys_changed() {
+  for (VoiceSession *session : sessions_) check_ready(*session);
+}
 
 }  // namespace dv::server

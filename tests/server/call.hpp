@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/server/loop.hpp"
+#include "tests/server/room.hpp"
 #include "tests/server/speaker.hpp"
 #include "tests/server/voice_gateway.hpp"
 
@@ -40,7 +41,13 @@ class Call {
   /** Ops 23 and 31. */
   void client_transition(VoiceSession &session, int op, int transition);
   /** What op 4 tells: 0 if the call is not end-to-end encrypted now. */
-  int dave_version() const;
+  int dave_version(const VoiceSession &session) const;
+  /** The delivery service; none if calls here are never end-to-end encrypted. */
+  Room *room() { return room_.get(); }
+  void send_json_to(UserId user, int op, const nlohmann::json &data);
+  void send_binary_to(UserId user, std::uint8_t op, ByteView payload);
+  /** Somebody got keys: some may be ready now. */
+  void keys_changed();
   const std::vector<VoiceSession *> &sessions() const { return sessions_; }
   std::vector<UserId> present(UserId except) const;
 
@@ -65,6 +72,7 @@ class Call {
   Core &core_;
   GuildId guild_;
   ChannelId channel_;
+  std::unique_ptr<Room> room_;
   std::vector<VoiceSession *> sessions_;
   std::vector<std::unique_ptr<Speaker>> speakers_;
   std::map<UserId, std::deque<Packet>> held_;  // on their way, in order of speaking

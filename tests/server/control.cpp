@@ -19,6 +19,7 @@ json run_command(Core &core, const json &command) {
     add_speaker_commands(all);
     add_session_commands(all);
     add_world_commands(all);
+    add_dave_commands(all);
     return all;
   }();
   const std::string name = text_of(command, "cmd");

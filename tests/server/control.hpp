@@ -18,6 +18,7 @@ using Commands = std::map<std::string, nlohmann::json (*)(Core &, const nlohmann
 void add_speaker_commands(Commands &commands);
 void add_session_commands(Commands &commands);
 void add_world_commands(Commands &commands);
+void add_dave_commands(Commands &commands);
 
 nlohmann::json command_done();
 nlohmann::json command_failed(const std::string &why);

@@ -54,6 +54,7 @@ json fault(Core &core, const json &command) {
     SpeakerProfile profile = speaker->profile();
     profile.advance = command.value("advance", profile.advance);
     profile.silence_frames = command.value("silence-frames", profile.silence_frames);
+    profile.plain_silence = command.value("plain-silence", profile.plain_silence);
     profile.drift_ppm = command.value("drift-ppm", profile.drift_ppm);
     if (command.contains("start-seq"))
       profile.start_seq = command["start-seq"].get<std::uint16_t>();
@@ -161,7 +162,9 @@ json stats(Core &core, const json &) {
           {"datagrams_in", c.datagrams_in},
           {"datagrams_out", c.datagrams_out},
           {"client_rtp", c.client_rtp},
-          {"client_rtp_bad", c.client_rtp_bad}};
+          {"client_rtp_bad", c.client_rtp_bad},
+          {"client_frames_opened", c.client_frames_opened},
+          {"client_frames_refused", c.client_frames_refused}};
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ struct SpeakerProfile {
   unsigned silence_frames = 5;  ///< at the end of a spurt
   std::optional<std::uint16_t> start_seq;  ///< else random
   std::optional<std::uint32_t> start_rtp;  ///< else random
+  bool plain_silence = false;              ///< silence frames leave without end-to-end encryption
   double drift_ppm = 0;                    ///< the sender's clock against real time
 };
 

@@ -42,6 +42,7 @@ const Entry kEntries[] = {
     {"allow-no-dave", &Options::allow_no_dave},
     {"transition-timeout-ms", &Options::transition_timeout_ms},
     {"commit-winner", &Options::commit_winner},
+    {"overlap-transitions", &Options::overlap_transitions},
     {"transitions", &Options::transitions},
 };
 

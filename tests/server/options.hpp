@@ -42,6 +42,7 @@ struct Options {
   bool allow_no_dave = false;  ///< clients without DAVE are let in, and the call is downgraded
   int transition_timeout_ms = 2000;   ///< op 22 without the last op 23
   std::string commit_winner = "any";  ///< any, client, speaker, or a user id
+  bool overlap_transitions = false;   ///< propose further changes before op 22 of the last one
   bool transitions = true;            ///< false: transition id 0, all switch at once
 };
 

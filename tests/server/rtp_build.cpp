@@ -32,6 +32,20 @@ Bytes build_rtp(const SpeakerFrame &frame, Ssrc ssrc, const Fate &fate, ByteView
   return out.release();
 }
 
+ByteView rtp_payload(ByteView packet) {
+  std::size_t from = 12 + std::size_t{4} * (packet[0] & 15);
+  if ((packet[0] & 0x10) != 0) {
+    if (packet.size() < from + 4) return {};
+    from += 4 + std::size_t{4} * load_be16(packet.data() + from + 2);
+  }
+  if (packet.size() < from) return {};
+  ByteView payload = packet.subspan(from);
+  const bool padded = (packet[0] & 0x20) != 0 && !payload.empty();
+  if (padded && payload.back() <= payload.size())
+    payload = payload.first(payload.size() - payload.back());
+  return payload;
+}
+
 Bytes build_sender_report(const RtcpFacts &facts) {
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wall);

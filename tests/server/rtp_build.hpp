@@ -14,6 +14,9 @@ inline constexpr std::uint8_t kVideoPayloadType = 105;
  */
 Bytes build_rtp(const SpeakerFrame &frame, Ssrc ssrc, const Fate &fate, ByteView payload);
 
+/** What an RTP packet carries, without header extension and padding. */
+ByteView rtp_payload(ByteView packet);
+
 struct RtcpFacts {
   Ssrc sender = 0;
   Ssrc about = 0;  ///< of the report block; 0: none

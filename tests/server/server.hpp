@@ -65,6 +65,9 @@ struct Counters {
   std::uint64_t datagrams_out = 0;
   std::uint64_t client_rtp = 0;      ///< authentic RTP packets of clients
   std::uint64_t client_rtp_bad = 0;  ///< others
+  std::uint64_t client_frames_opened =
+      0;  ///< DAVE frames of clients that a virtual member could open
+  std::uint64_t client_frames_refused = 0;
 };
 
 /**

@@ -84,6 +84,10 @@ std::uint64_t Speaker::position() const {
 
 Time Speaker::next_due() const { return talking_ ? due_of(position()) : kNever; }
 
+void Speaker::skip(Time now) {
+  while (next_due() <= now) advance();
+}
+
 std::optional<SpeakerFrame> Speaker::next(Time now) {
   if (!talking_ || next_due() > now) return std::nullopt;
   SpeakerFrame frame = make(position());

@@ -46,6 +46,8 @@ class Speaker {
 
   /** kNever while silent. */
   Time next_due() const;
+  /** What is due is not sent: numbers stay, time goes on. */
+  void skip(Time now);
   /** The next frame if it is due. */
   std::optional<SpeakerFrame> next(Time now);
 

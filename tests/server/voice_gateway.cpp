@@ -325,7 +325,7 @@ void VoiceGateway::describe(VoiceSession &session) {
   std::array<std::uint8_t, 32> key;
   for (auto &byte : key) byte = static_cast<std::uint8_t>(core_.random32());
   session.transport = std::make_unique<Transport>(*mode, key);
-  const int version = core_.call(session.guild, session.channel).dave_version();
+  const int version = core_.call(session.guild, session.channel).dave_version(session);
   core_.events.emit("session-description", {{"user_id", std::to_string(session.user)},
                                             {"mode", session.mode},
                                             {"dave_protocol_version", version}});
