@@ -73,7 +73,7 @@ void note_source(dv::FrameIntake *intake, dv::Recording &recording, GstEvent *ev
   const auto info = dv::source_info_from_event(event);
   if (!info) return;
   const guint64 user = g_ascii_strtoull(info->cname.c_str(), nullptr, 10);
-  intake->identify(user, info->session);
+  if (info->ssrc == intake->ssrc()) intake->identify(user, info->session);
   recording.set_name(user, info->name);
   recording.set_present(user, info->present);
 }

@@ -19,6 +19,7 @@ class FrameIntake {
  public:
   explicit FrameIntake(Ssrc ssrc) : ssrc_(ssrc) {}
 
+  Ssrc ssrc() const { return ssrc_; }
   /** False when these caps cannot be recorded. */
   bool set_caps(GstCaps *caps);
   void set_segment(const GstSegment &segment) { segment_ = segment; }

@@ -96,6 +96,7 @@ std::shared_ptr<Track> Recording::track_for(const FrameSource &source) {
 void Recording::note_binding(const FrameSource &source) {
   {
     std::lock_guard lock(mutex_);
+    if (bindings_.size() > kMaxTracks) return;
     auto [it, fresh] = bindings_.try_emplace({source.session, source.ssrc}, source.user);
     if (!fresh && it->second == source.user) return;
     it->second = source.user;
@@ -143,9 +144,14 @@ void Recording::set_name(UserId user, const std::string &name) {
 }
 
 void Recording::set_present(UserId user, bool present) {
+  if (user == 0) return;
   Time at{};
   {
     std::lock_guard lock(mutex_);
+    auto [it, fresh] = present_.try_emplace(user, present);
+    if (!fresh && it->second == present) return;
+    it->second = present;
+    if (present_.size() > kMaxTracks) present_.clear();
     at = end_;
   }
   append_index(JsonLine(present ? "joined" : "left").id("user", user).seconds("at", at));

@@ -122,6 +122,7 @@ class Recording final : public TrackHost {
   mutable std::mutex mutex_;  // what follows; never held while calling a track's host or listener
   std::map<Key, std::shared_ptr<Track>> tracks_;
   std::map<UserId, std::string> names_;
+  std::map<UserId, bool> present_;
   std::map<std::pair<std::uint32_t, Ssrc>, UserId> bindings_;
   std::set<int> warned_;
   std::map<std::string, int> directories_;  ///< open descriptors, for syncfs

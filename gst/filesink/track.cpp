@@ -9,6 +9,11 @@ namespace {
 
 // What a strand does before others have their turn.
 constexpr std::size_t kBatch = 64;
+// Silence is written in pieces of this many seconds, for the same reason.
+constexpr std::uint64_t kPiece = 10;
+// Who joins a long recording late may have hours of silence encoded before the first word.
+// Meanwhile the words wait, so many times longer than otherwise.
+constexpr int kPatience = 10;
 
 Time duration_of(const TrackFrame &frame) {
   return time_of(static_cast<std::int64_t>(frame.samples), frame.pcm.rate);
@@ -26,6 +31,10 @@ void Track::schedule_locked() {
   scheduled_ = true;
   // Under the lock, so that the pool cannot be gone: it ends after `finish`, which takes the lock.
   pool_.post(shared_from_this());
+}
+
+bool Track::room_locked() const {
+  return queued_ < (catching_up_ ? config_.max_queued * kPatience : config_.max_queued);
 }
 
 Track::Push Track::push(TrackFrame &&frame, bool wait) {
@@ -83,26 +92,47 @@ TrackReport Track::report() const {
   return report_;
 }
 
+std::optional<Track::Item> Track::pop() {
+  std::lock_guard lock(mutex_);
+  if (queue_.empty()) {
+    scheduled_ = false;
+    return std::nullopt;
+  }
+  Item item = std::move(queue_.front());
+  queue_.pop_front();
+  if (auto *frame = std::get_if<TrackFrame>(&item)) {
+    queued_ -= duration_of(*frame);
+    space_.notify_one();
+  }
+  return item;
+}
+
 bool Track::run() {
   for (std::size_t i = 0; i < kBatch; ++i) {
-    std::optional<Item> item;
-    {
-      std::lock_guard lock(mutex_);
-      if (queue_.empty()) {
-        scheduled_ = false;
-        return false;
-      }
-      item = std::move(queue_.front());
-      queue_.pop_front();
-      if (auto *frame = std::get_if<TrackFrame>(&*item)) {
-        queued_ -= duration_of(*frame);
-        space_.notify_one();
-      }
+    if (!held_) {
+      held_ = pop();
+      if (!held_) return false;
+      fill_left_ = std::visit([this](const auto &item) { return prepare(item); }, *held_);
     }
-    std::visit([this](auto &what) { handle(what); }, *item);
-    update_report();
+    if (fill_left_ > 0) fill_some();
+    if (fill_left_ > 0) return true;
+    std::visit([this](const auto &item) { complete(item); }, *held_);
+    held_.reset();
   }
   return true;
+}
+
+void Track::fill_some() {
+  const std::uint64_t piece = std::min<std::uint64_t>(fill_left_, kPiece * pcm_.rate);
+  fill_left_ -= piece;
+  {
+    std::lock_guard lock(mutex_);
+    catching_up_ = fill_left_ > 0;
+  }
+  if (auto error = output_->write_silence(piece)) {
+    fail(*error);
+    fill_left_ = 0;
+  }
 }
 
 void Track::update_report() {
@@ -154,17 +184,9 @@ void Track::note_stretches(const std::vector<Stretch> &stretches) {
   }
 }
 
-void Track::handle(TrackFrame &frame) {
-  if (failed() || frame.samples == 0) return;
-  const bool first = !output_;
-  if (first && !open(frame)) return;
-  write_frame(frame);
-  if (!first) return;
-  update_report();
-  if (!failed()) host_.track_opened(report());
-}
-
-void Track::write_frame(const TrackFrame &frame) {
+std::uint64_t Track::prepare(const TrackFrame &frame) {
+  if (failed() || frame.samples == 0) return 0;
+  if (!output_ && !open(frame)) return 0;
   const bool same = have_last_ && frame.has_seq && frame.stream == last_stream_;
   const bool continues =
       (same && frame.seq == last_seq_ + 1 && !frame.after_gap) || frame.continues;
@@ -173,37 +195,37 @@ void Track::write_frame(const TrackFrame &frame) {
   have_last_ = frame.has_seq;
   const std::int64_t position =
       frame.position == kNever ? placement_->end() : samples_of(frame.position, pcm_.rate);
-  const std::uint64_t fill = placement_->place(position, frame.samples, continues);
+  return placement_->place(position, frame.samples, continues);
+}
+
+void Track::complete(const TrackFrame &frame) {
+  if (failed() || frame.samples == 0) return;
   const std::int64_t start = placement_->end() - static_cast<std::int64_t>(frame.samples);
   note_stretches(spurts_.add({time_of(start, pcm_.rate), duration_of(frame), frame.stream,
                               frame.seq, frame.concealed, frame.silence}));
-  std::optional<FileError> error;
-  if (fill > 0) error = output_->write_silence(fill);
-  if (!error) {
-    GstMapInfo map;
-    if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
-    error = output_->write({map.data, map.size}, frame.samples);
-    gst_buffer_unmap(frame.buffer.get(), &map);
+  GstMapInfo map;
+  if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
+  auto error = output_->write({map.data, map.size}, frame.samples);
+  gst_buffer_unmap(frame.buffer.get(), &map);
+  update_report();
+  if (error) {
+    fail(*error);
+  } else if (!told_opened_) {
+    told_opened_ = true;
+    host_.track_opened(report());
   }
-  if (error) fail(*error);
 }
 
-void Track::handle(Advance &advance) {
-  if (!output_ || failed()) return;
-  const std::uint64_t fill = placement_->advance(samples_of(advance.position, pcm_.rate));
-  if (fill == 0) return;
-  if (auto error = output_->write_silence(fill)) fail(*error);
+std::uint64_t Track::prepare(const Advance &advance) {
+  if (!output_ || failed()) return 0;
+  return placement_->advance(samples_of(advance.position, pcm_.rate));
 }
 
-void Track::handle(Finish &finish) {
-  const bool had_failed = failed();
+std::uint64_t Track::prepare(const Finish &finish) { return prepare(Advance{finish.end}); }
+
+void Track::complete(const Finish &finish) {
   note_stretches(spurts_.finish());
   if (output_) {
-    if (!had_failed) {
-      Advance rest{finish.end};
-      handle(rest);
-      update_report();
-    }
     // After a failure the first error has been told; the file is still given its name.
     if (auto error = output_->finish(); error && !failed()) fail(*error);
     update_report();
@@ -212,8 +234,8 @@ void Track::handle(Finish &finish) {
     std::lock_guard lock(mutex_);
     closed_ = true;
     if (!failed_) report_.reason = finish.reason;
-    output_.reset();
   }
+  output_.reset();
   host_.track_closed(report());
 }
 

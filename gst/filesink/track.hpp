@@ -111,12 +111,19 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   using Item = std::variant<TrackFrame, Advance, Finish>;
 
   void schedule_locked();
-  void handle(TrackFrame &frame);
-  void handle(Advance &advance);
-  void handle(Finish &finish);
+  /** Room in the queue, called with the lock. */
+  bool room_locked() const;
+  std::optional<Item> pop();
+  // `prepare` says how much silence belongs before an item, `complete` does the rest.
+  std::uint64_t prepare(const TrackFrame &frame);
+  std::uint64_t prepare(const Advance &advance);
+  std::uint64_t prepare(const Finish &finish);
+  void complete(const TrackFrame &frame);
+  void complete(const Advance &) {}
+  void complete(const Finish &finish);
+  void fill_some();
   bool open(const TrackFrame &frame);
   void note_stretches(const std::vector<Stretch> &stretches);
-  void write_frame(const TrackFrame &frame);
   void fail(const FileError &error);
   void update_report();
 
@@ -131,16 +138,19 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   std::deque<Item> queue_;
   Time queued_{};
   bool scheduled_ = false, finishing_ = false, failed_ = false, closed_ = false, woken_ = false;
+  bool catching_up_ = false;  ///< a long silence is being written: more may wait
   TrackReport report_;
 
   // Of the thread that runs the strand.
   std::unique_ptr<TrackOutput> output_;
   std::optional<Placement> placement_;
+  std::optional<Item> held_;  ///< popped, waits for the silence before it
+  std::uint64_t fill_left_ = 0;
   PcmFormat pcm_;
   bool opus_ = false;
   SpurtTracker spurts_;
   std::uint64_t last_stream_ = 0, last_seq_ = 0;
-  bool have_last_ = false;
+  bool have_last_ = false, told_opened_ = false;
 };
 
 }  // namespace dv

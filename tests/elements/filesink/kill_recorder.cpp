@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Records noise until it is killed: kill_recorder FORMAT DIRECTORY. Says on its output, line by
+// line, how many frames of 20 ms have certainly been taken, a quarter of a second at a time.
+#include <cstdio>
+#include <cstdlib>
+
+#include "sink_bench.hpp"
+
+int main(int argc, char **argv) {
+  gst_init(&argc, &argv);
+  if (argc < 3) return 2;
+  bench::Bench bench(std::string("format=") + argv[1] + " location=\"" + argv[2] + "/%u.%x\"" +
+                     " index-location=\"" + argv[2] + "/index.jsonl\"");
+  if (!bench.start()) return 1;
+  for (guint64 frame = 0; frame < 100000; ++frame) {
+    for (guint32 user = 1; user <= 3; ++user) {
+      if (bench.speak(user, user, frame, frame * 20 * GST_MSECOND) != GST_FLOW_OK) return 1;
+    }
+    if (frame % 5 != 4) continue;
+    // Samples count as taken when they have been handed to the writer.
+    while (bench.stat("samples") < (frame + 1) * 3 * bench::kFrame) g_usleep(200);
+    std::printf("%u\n", static_cast<unsigned>(frame + 1));
+    std::fflush(stdout);
+  }
+  return 0;
+}

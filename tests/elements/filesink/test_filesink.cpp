@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <sys/stat.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "gst/glue/frame_meta.hpp"
+#include "sink_bench.hpp"
+
+// Last: it defines `fail` as a macro.
+#include <gst/check/gstcheck.h>
+
+using namespace bench;
+
+namespace {
+constexpr guint64 kAnn = 111111111111111111u, kBob = 222222222222222222u, kCid = 3;
+constexpr GstClockTime kStep = 20 * GST_MSECOND;
+
+std::string quoted(const std::string &text) { return "\"" + text + "\""; }
+}  // namespace
+
+GST_START_TEST(samples_are_where_they_were_said_and_silence_is_around_them) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  for (guint64 i = 0; i < 10; ++i) bench.speak(kAnn, 1, i, GST_SECOND + i * kStep);
+  for (guint64 i = 150; i < 160; ++i) bench.speak(kAnn, 1, i, GST_SECOND + i * kStep);
+  fail_unless(bench.end());
+  const std::string path = dir + "/111111111111111111.wav";
+  const Wav wav = read_wav(path);
+  fail_unless_equals_int(wav.rate, 48000);
+  fail_unless_equals_int(wav.channels, 2);
+  fail_unless_equals_uint64(wav.frames(), 48000 + 160 * kFrame);
+  fail_unless(is_silent(wav, 0, 48000));
+  fail_unless(is_noise(wav, kAnn, 48000, 10 * kFrame, 48000));
+  fail_unless(is_silent(wav, 48000 + 10 * kFrame, 140 * kFrame));
+  fail_unless(is_noise(wav, kAnn, 48000 + 150 * kFrame, 10 * kFrame, 48000 + 150 * kFrame));
+  struct stat st {};
+  fail_unless_equals_int(stat(path.c_str(), &st), 0);
+  fail_unless_equals_int(st.st_mode & 0777, 0600);
+  fail_unless_equals_int(list(dir).size(), 1);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(three_users_have_three_files_of_one_length) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  for (guint64 i = 0; i < 20; ++i) {
+    bench.speak(kAnn, 1, i, i * kStep);
+    if (i < 10) bench.speak(kBob, 2, i, i * kStep);
+    if (i >= 5) bench.speak(kCid, 3, i, i * kStep);
+  }
+  fail_unless(bench.end());
+  for (guint64 user : {kAnn, kBob, kCid}) {
+    const std::string path = dir + "/" + std::to_string(user) + ".wav";
+    const Wav wav = read_wav(path);
+    fail_unless_equals_uint64(wav.frames(), 20 * kFrame);
+    const std::size_t from = user == kCid ? 5 : 0, to = user == kBob ? 10 : 20;
+    fail_unless(is_silent(wav, 0, from * kFrame));
+    fail_unless(is_noise(wav, user, from * kFrame, (to - from) * kFrame, from * kFrame));
+    fail_unless(is_silent(wav, to * kFrame, (20 - to) * kFrame));
+    const Message *opened = bench.find("discordfilesink-track-opened", user);
+    const Message *closed = bench.find("discordfilesink-track-closed", user);
+    fail_unless(opened != nullptr && closed != nullptr);
+    fail_unless_equals_string(closed->location.c_str(), path.c_str());
+    fail_unless_equals_string(closed->reason.c_str(), "eos");
+    fail_unless_equals_string(closed->format.c_str(), "wav");
+    fail_unless_equals_uint64(closed->start, 0);
+    fail_unless_equals_uint64(closed->duration, 20 * kStep);
+  }
+  fail_unless_equals_int(bench.count("discordfilesink-track-closed"), 3);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(two_ssrcs_of_one_user_feed_one_file) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  for (guint64 i = 0; i < 10; ++i) bench.speak(kAnn, 1, i, i * kStep);
+  for (guint64 i = 50; i < 60; ++i) bench.speak(kAnn, 99, i, i * kStep);
+  fail_unless(bench.end());
+  const Wav wav = read_wav(dir + "/111111111111111111.wav");
+  fail_unless_equals_uint64(wav.frames(), 60 * kFrame);
+  fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 0));
+  fail_unless(is_silent(wav, 10 * kFrame, 40 * kFrame));
+  fail_unless(is_noise(wav, kAnn, 50 * kFrame, 10 * kFrame, 50 * kFrame));
+  fail_unless_equals_int(list(dir).size(), 1);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(files_start_with_their_speaker_when_told_to) {
+  const std::string dir = make_dir();
+  Bench bench("alignment=first-frame location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  for (guint64 i = 50; i < 60; ++i) bench.speak(kAnn, 1, i, i * kStep);
+  fail_unless(bench.end());
+  const Wav wav = read_wav(dir + "/111111111111111111.wav");
+  fail_unless_equals_uint64(wav.frames(), 10 * kFrame);
+  fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 50 * kFrame));
+  fail_unless_equals_uint64(bench.find("discordfilesink-track-closed")->start, 50 * kStep);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(without_silence_speech_is_back_to_back) {
+  const std::string dir = make_dir();
+  Bench bench("silence=false location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  bench.speak(kAnn, 1, 50, 50 * kStep);
+  bench.speak(kAnn, 1, 100, 100 * kStep);
+  fail_unless(bench.end());
+  const Wav wav = read_wav(dir + "/111111111111111111.wav");
+  fail_unless_equals_uint64(wav.frames(), 2 * kFrame);
+  fail_unless(is_noise(wav, kAnn, 0, kFrame, 50 * kFrame));
+  fail_unless(is_noise(wav, kAnn, kFrame, kFrame, 100 * kFrame));
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(hostile_names_stay_in_the_directory) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%n.%x"));
+  fail_unless(bench.start());
+  const std::string names[] = {"../../x", "x", "", "a/b\nc", std::string(500, 'q'), "CON", "x"};
+  guint64 user = 1;
+  for (const auto &name : names) {
+    bench.name(user, static_cast<guint32>(user), name);
+    bench.speak(user, static_cast<guint32>(user), 0, 0);
+    ++user;
+  }
+  fail_unless(bench.end());
+  const auto files = list(dir);
+  fail_unless_equals_int(files.size(), std::size(names));
+  for (const auto &file : files) {
+    fail_unless(file.ends_with(".wav") && file.find('/') == std::string::npos, "%s", file.c_str());
+  }
+  fail_unless(exists(dir + "/x.wav") && exists(dir + "/x-2.wav") && exists(dir + "/x-3.wav"));
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(an_existing_file_is_left_alone) {
+  const std::string dir = make_dir();
+  for (int run = 0; run < 2; ++run) {
+    Bench bench("location=" + quoted(dir + "/%u.wav"));
+    fail_unless(bench.start());
+    for (guint64 i = 0; i < (run == 0 ? 5u : 9u); ++i) bench.speak(kCid, 1, i, i * kStep);
+    fail_unless(bench.end());
+  }
+  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), 5 * kFrame);
+  fail_unless_equals_uint64(read_wav(dir + "/3-2.wav").frames(), 9 * kFrame);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(a_missing_directory_is_one_clear_error) {
+  Bench bench("location=/nonexistent-directory/%u.wav");
+  fail_if(bench.start());
+  const Message *error = bench.find("error");
+  fail_unless(error != nullptr);
+  fail_unless_equals_int(error->code, GST_RESOURCE_ERROR_OPEN_WRITE);
+  fail_unless(error->text.find("/nonexistent-directory") != std::string::npos);
+  fail_unless_equals_int(bench.count("error"), 1);
+}
+GST_END_TEST
+
+GST_START_TEST(a_bad_template_is_one_clear_error) {
+  Bench bench("location=/tmp/%q.wav");
+  fail_if(bench.start());
+  fail_unless_equals_int(bench.find("error")->code, GST_RESOURCE_ERROR_SETTINGS);
+}
+GST_END_TEST
+
+GST_START_TEST(one_file_that_fails_does_not_end_the_others) {
+  const std::string dir = make_dir();
+  fail_unless_equals_int(mkdir((dir + "/good").c_str(), 0700), 0);
+  Bench bench("location=" + quoted(dir + "/%n/%u.wav"));
+  fail_unless(bench.start());
+  bench.name(kAnn, 1, "good");
+  bench.name(kBob, 2, "bad");
+  bench.speak(kAnn, 1, 0, 0);
+  fail_unless(bench.wait_for("discordfilesink-track-opened"));
+  bench.speak(kBob, 2, 0, 0);
+  fail_unless(bench.wait_for("warning"));
+  for (guint64 i = 1; i < 10; ++i) {
+    fail_unless_equals_int(bench.speak(kAnn, 1, i, i * kStep), GST_FLOW_OK);
+    fail_unless_equals_int(bench.speak(kBob, 2, i, i * kStep), GST_FLOW_OK);
+  }
+  fail_unless(bench.end());
+  fail_unless_equals_int(bench.count("warning"), 1);
+  fail_unless_equals_int(bench.count("error"), 0);
+  fail_unless(bench.messages.front().name == "discordfilesink-track-opened");
+  fail_unless(bench.find("warning")->text.find(dir + "/bad/") != std::string::npos);
+  fail_unless_equals_uint64(read_wav(dir + "/good/111111111111111111.wav").frames(), 10 * kFrame);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(when_nothing_can_be_written_there_is_one_error) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%n/%u.wav"));
+  fail_unless(bench.start());
+  bench.speak(kBob, 2, 0, 0);
+  fail_unless(bench.wait_for("error"));
+  fail_unless_equals_int(bench.find("error")->code, GST_RESOURCE_ERROR_OPEN_WRITE);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(stopping_without_eos_completes_the_files) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  for (guint64 i = 0; i < 10; ++i) bench.speak(kCid, 1, i, i * kStep);
+  bench.stop();
+  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), 10 * kFrame);
+  fail_unless_equals_uint64(bench.stat("samples"), 10 * kFrame);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(a_call_in_which_nobody_speaks_ends_too) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  fail_unless(bench.end());
+  fail_unless_equals_int(list(dir).size(), 0);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(a_live_recording_lasts_until_it_is_ended) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"), Bench::Input::live);
+  fail_unless(bench.start());
+  bench.speak(kAnn, 1, 0, 0);
+  for (guint64 i = 0; i < 10; ++i) bench.speak(kCid, 3, i, i * kStep);
+  fail_unless(bench.end());
+  const Wav ann = read_wav(dir + "/111111111111111111.wav"), cid = read_wav(dir + "/3.wav");
+  fail_unless(ann.frames() >= 10 * kFrame);
+  fail_unless_equals_uint64(ann.frames(), cid.frames());
+  fail_unless(is_noise(ann, kAnn, 0, kFrame, 0));
+  fail_unless(is_silent(ann, kFrame, ann.frames() - kFrame));
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(the_index_tells_who_spoke_when) {
+  const std::string dir = make_dir();
+  const std::string name = "Ann \"</script>\" \\ \n../x";
+  {
+    Bench bench("location=" + quoted(dir + "/%u.wav") +
+                " index-location=" + quoted(dir + "/index.jsonl"));
+    fail_unless(bench.start());
+    bench.name(kAnn, 1, name);
+    for (guint64 i = 50; i < 60; ++i) {
+      const bool made_up = i == 53 || i == 54;
+      bench.speak(kAnn, 1, i, i * kStep, made_up ? guint32{DV_FRAME_FLAG_CONCEALED} : 0u);
+    }
+    g_signal_emit_by_name(bench.sink(), "add-marker", "here");
+    fail_unless(bench.end());
+    fail_unless_equals_uint64(bench.stat("markers"), 1);
+  }
+  const dv::Bytes bytes = read_bytes(dir + "/index.jsonl");
+  std::istringstream index(std::string(bytes.begin(), bytes.end()));
+  std::map<std::string, nlohmann::json> lines;
+  for (std::string line; std::getline(index, line);) {
+    const auto parsed = nlohmann::json::parse(line);
+    lines[parsed["type"]] = parsed;
+  }
+  for (const char *type : {"recording", "clock", "user", "joined", "ssrc", "track-opened", "spurt",
+                           "gap", "marker", "track-closed", "end"}) {
+    fail_unless(lines.contains(type), "no line %s", type);
+  }
+  fail_unless(lines["user"]["name"] == name);
+  fail_unless(lines["user"]["user"] == "111111111111111111");
+  fail_unless(lines["ssrc"]["ssrc"] == 1);
+  fail_unless(lines["spurt"]["start"] == 1.0 && lines["spurt"]["length"] == 0.2);
+  fail_unless(lines["gap"]["start"] == 1.06 && lines["gap"]["length"] == 0.04);
+  fail_unless(lines["gap"]["reason"] == "concealed");
+  fail_unless(lines["marker"]["text"] == "here");
+  fail_unless(lines["track-closed"]["file"] == dir + "/111111111111111111.wav");
+  fail_unless(lines["track-closed"]["samples"] == 10 * kFrame);
+  fail_unless(lines["end"]["duration"] == 1.2);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(a_hundred_recordings_in_a_row) {
+  const std::string dir = make_dir();
+  Bench bench("overwrite=true location=" + quoted(dir + "/%u.wav"));
+  for (int i = 0; i < 100; ++i) {
+    fail_unless(bench.start());
+    bench.speak(kCid, 1, 0, 0);
+    if (i % 2 == 0) fail_unless(bench.end());
+    bench.stop();
+    fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), kFrame);
+  }
+  fail_unless_equals_int(list(dir).size(), 1);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+static Suite *filesink_suite() {
+  Suite *suite = suite_create("discordfilesink");
+  TCase *wav = tcase_create("wav");
+  suite_add_tcase(suite, wav);
+  tcase_add_test(wav, samples_are_where_they_were_said_and_silence_is_around_them);
+  tcase_add_test(wav, three_users_have_three_files_of_one_length);
+  tcase_add_test(wav, two_ssrcs_of_one_user_feed_one_file);
+  tcase_add_test(wav, files_start_with_their_speaker_when_told_to);
+  tcase_add_test(wav, without_silence_speech_is_back_to_back);
+  tcase_add_test(wav, hostile_names_stay_in_the_directory);
+  tcase_add_test(wav, an_existing_file_is_left_alone);
+  tcase_add_test(wav, stopping_without_eos_completes_the_files);
+  tcase_add_test(wav, a_call_in_which_nobody_speaks_ends_too);
+  tcase_add_test(wav, a_live_recording_lasts_until_it_is_ended);
+  tcase_add_test(wav, the_index_tells_who_spoke_when);
+  tcase_add_test(wav, a_hundred_recordings_in_a_row);
+  TCase *errors = tcase_create("errors");
+  suite_add_tcase(suite, errors);
+  tcase_add_test(errors, a_missing_directory_is_one_clear_error);
+  tcase_add_test(errors, a_bad_template_is_one_clear_error);
+  tcase_add_test(errors, one_file_that_fails_does_not_end_the_others);
+  tcase_add_test(errors, when_nothing_can_be_written_there_is_one_error);
+  return suite;
+}
+
+GST_CHECK_MAIN(filesink)

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "gst/filesink/track.hpp"
+
+using namespace dv;
+
+namespace {
+
+/** What the outputs of one test share: a gate that holds writing up, and what was written. */
+struct Disk {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stuck = false;
+  int fail_after = -1;
+  std::uint64_t written = 0, silence = 0, silence_calls = 0;
+  std::vector<std::uint64_t> order;  // first sample of each frame, silence as 0
+
+  void release() {
+    std::lock_guard lock(mutex);
+    stuck = false;
+    changed.notify_all();
+  }
+};
+
+class FakeOutput final : public TrackOutput {
+ public:
+  explicit FakeOutput(Disk &disk) : disk_(disk) {}
+  std::optional<FileError> write_silence(std::uint64_t samples) override {
+    std::lock_guard lock(disk_.mutex);
+    disk_.silence += samples;
+    ++disk_.silence_calls;
+    return std::nullopt;
+  }
+  std::optional<FileError> write(ByteView data, std::uint64_t samples) override {
+    std::unique_lock lock(disk_.mutex);
+    disk_.changed.wait(lock, [this] { return !disk_.stuck; });
+    if (disk_.fail_after == 0) return FileError{ENOSPC, "write to", "fake"};
+    if (disk_.fail_after > 0) --disk_.fail_after;
+    disk_.written += samples;
+    disk_.order.push_back(data[0]);
+    return std::nullopt;
+  }
+  std::optional<FileError> finish() override { return std::nullopt; }
+  const OutputFile &file() const override { return file_; }
+
+ private:
+  Disk &disk_;
+  OutputFile file_;
+};
+
+class FakeHost final : public TrackHost {
+ public:
+  explicit FakeHost(Disk &disk) : disk_(disk) {}
+  std::unique_ptr<TrackOutput> open_output(const TrackInfo &, const PcmFormat &, bool,
+                                           FileError &) override {
+    return std::make_unique<FakeOutput>(disk_);
+  }
+  void track_opened(const TrackReport &) override { ++opened; }
+  void track_stretch(const TrackInfo &, const Stretch &) override {}
+  void track_failed(const TrackInfo &, const FileError &) override { ++failed; }
+  void track_closed(const TrackReport &report) override {
+    last = report;
+    closed.set_value();
+  }
+
+  std::atomic<int> opened{0}, failed{0};
+  TrackReport last;
+  std::promise<void> closed;
+
+ private:
+  Disk &disk_;
+};
+
+TrackFrame frame(std::uint8_t mark, Time position = kNever) {
+  TrackFrame f;
+  f.buffer.reset(gst_buffer_new_allocate(nullptr, 960 * 4, nullptr));
+  gst_buffer_memset(f.buffer.get(), 0, mark, 960 * 4);
+  f.samples = 960;
+  f.position = position;
+  return f;
+}
+
+struct Setup {
+  Setup() { gst_init(nullptr, nullptr); }
+  std::shared_ptr<Track> track(Time max_queued = 20s) {
+    return std::make_shared<Track>(host, pool, TrackInfo{1, 7, 1, "Ann"},
+                                   Track::Config{{48000, true, false}, max_queued});
+  }
+  void end(Track &t, Time at) {
+    t.finish(at, "eos");
+    host.closed.get_future().wait();
+  }
+  Disk disk;
+  FakeHost host{disk};
+  StrandPool pool{2};
+};
+
+}  // namespace
+
+TEST_CASE("frames are written in order, silence up to the common end") {
+  Setup s;
+  auto track = s.track();
+  for (std::uint8_t i = 1; i <= 100; ++i) {
+    CHECK(track->push(frame(i, 1s + 20ms * i), false) == Track::Push::ok);
+  }
+  s.end(*track, 10s);
+  CHECK(s.host.opened == 1);
+  CHECK(s.disk.order.size() == 100);
+  CHECK(std::is_sorted(s.disk.order.begin(), s.disk.order.end()));
+  CHECK(s.disk.written + s.disk.silence == 480000);
+  CHECK(s.host.last.end == 10s);
+  CHECK(s.host.last.reason == "eos");
+  CHECK(track->push(frame(1), false) == Track::Push::failed);
+}
+
+TEST_CASE("a stuck disk fills the queue, then live input is told so at once") {
+  Setup s;
+  s.disk.stuck = true;
+  auto track = s.track(1s);
+  int taken = 0;
+  while (track->push(frame(1), false) == Track::Push::ok) ++taken;
+  CHECK(taken >= 50);
+  CHECK(taken <= 52);
+  CHECK(track->push(frame(1), false) == Track::Push::full);
+  s.disk.release();
+  s.end(*track, 0s);
+  CHECK(s.disk.written == static_cast<std::uint64_t>(taken) * 960);
+}
+
+TEST_CASE("other input waits for room and loses nothing") {
+  Setup s;
+  s.disk.stuck = true;
+  auto track = s.track(100ms);
+  auto pushing = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 100; ++i) {
+      if (track->push(frame(1), true) != Track::Push::ok) return false;
+    }
+    return true;
+  });
+  s.disk.release();
+  CHECK(pushing.get());
+  s.end(*track, 0s);
+  CHECK(s.disk.written == 96000);
+}
+
+TEST_CASE("a push that waits for room is ended by wake and by finish") {
+  Setup s;
+  s.disk.stuck = true;
+  auto track = s.track(100ms);
+  auto push_until_refused = [&] {
+    while (track->push(frame(1), true) == Track::Push::ok) {
+    }
+  };
+  auto woken = std::async(std::launch::async, push_until_refused);
+  track->wake();
+  woken.wait();
+  track->finish(0s, "eos");
+  push_until_refused();
+  s.disk.release();
+  s.host.closed.get_future().wait();
+}
+
+TEST_CASE("a failure is told once and ends the track alone") {
+  Setup s;
+  s.disk.fail_after = 3;
+  auto track = s.track();
+  for (std::uint8_t i = 0; i < 100; ++i) track->push(frame(i), true);
+  s.end(*track, 10s);
+  CHECK(s.host.failed == 1);
+  CHECK(s.disk.written == 3 * 960);
+  CHECK(track->failed());
+  CHECK(s.host.last.reason.find("fake") != std::string::npos);
+}
+
+TEST_CASE("hours of silence are written in pieces, so that others have their turn") {
+  Setup s;
+  auto track = s.track();
+  track->push(frame(1, std::chrono::hours(3)), true);
+  s.end(*track, 0s);
+  CHECK(s.disk.silence == 3ull * 3600 * 48000);
+  CHECK(s.disk.silence_calls == 3 * 360);
+  CHECK(s.disk.written == 960);
+}
+
+TEST_CASE("silence grows when nothing comes") {
+  Setup s;
+  auto track = s.track();
+  track->advance(5s);
+  track->push(frame(1, 1s), true);
+  track->advance(5s);
+  track->advance(6s);
+  s.end(*track, 2s);
+  CHECK(s.disk.silence + s.disk.written == 6 * 48000);
+}
