@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "gst/filesink/frame_intake.hpp"
-#include "gst/glue/source_info.hpp"
 
 GST_DEBUG_CATEGORY_EXTERN(discordfilesink_debug);
 #define GST_CAT_DEFAULT discordfilesink_debug
@@ -69,15 +68,6 @@ void set_running(DvTrackCollector *self, GstPad *pad, bool running) {
   }
 }
 
-void note_source(dv::FrameIntake *intake, dv::Recording &recording, GstEvent *event) {
-  const auto info = dv::source_info_from_event(event);
-  if (!info) return;
-  const guint64 user = g_ascii_strtoull(info->cname.c_str(), nullptr, 10);
-  if (info->ssrc == intake->ssrc()) intake->identify(user, info->session);
-  recording.set_name(user, info->name);
-  recording.set_present(user, info->present);
-}
-
 gboolean collector_event(GstPad *pad, GstObject *parent, GstEvent *raw) {
   dv::Ref<GstEvent> event(raw);
   auto self = DV_TRACK_COLLECTOR(parent);
@@ -97,9 +87,6 @@ gboolean collector_event(GstPad *pad, GstObject *parent, GstEvent *raw) {
     }
     case GST_EVENT_GAP:
       if (auto end = intake->gap_end(raw); end && recording) recording->advance(*end);
-      return TRUE;
-    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
-      if (recording) note_source(intake, *recording, raw);
       return TRUE;
     case GST_EVENT_FLUSH_STOP:
       set_running(self, pad, true);
@@ -190,6 +177,14 @@ void dv_track_collector_remove_pad(DvTrackCollector *self, GstPad *pad) {
 
 void dv_track_collector_identify(GstPad *pad, guint64 user, guint32 session) {
   intake_of(pad)->identify(user, session);
+}
+
+void dv_track_collector_source_info(DvTrackCollector *self, const dv::SourceInfo &info) {
+  auto recording = dv_track_collector_recording(self);
+  if (!recording) return;
+  const guint64 user = g_ascii_strtoull(info.cname.c_str(), nullptr, 10);
+  recording->set_name(user, info.name);
+  recording->set_present(user, info.present);
 }
 
 void dv_track_collector_upstream_eos(DvTrackCollector *self, guint32 seqnum) {

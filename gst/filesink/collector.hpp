@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "gst/filesink/recording.hpp"
+#include "gst/glue/source_info.hpp"
 
 G_BEGIN_DECLS
 #define DV_TYPE_TRACK_COLLECTOR (dv_track_collector_get_type())
@@ -25,6 +26,8 @@ GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc);
 void dv_track_collector_remove_pad(DvTrackCollector *self, GstPad *pad);
 /** Who speaks on a pad, told from before a decoder. */
 void dv_track_collector_identify(GstPad *pad, guint64 user, guint32 session);
+/** A user's name, and whether they are there. */
+void dv_track_collector_source_info(DvTrackCollector *self, const dv::SourceInfo &info);
 /** Upstream of all pads has ended: no new pad will come. */
 void dv_track_collector_upstream_eos(DvTrackCollector *self, guint32 seqnum);
 /** Tells the pipeline that all files are complete. */

@@ -37,6 +37,7 @@
 #include "gst/filesink/reporter.hpp"
 #include "gst/filesink/settings.hpp"
 #include "gst/glue/frame_meta.hpp"
+#include "gst/glue/source_info.hpp"
 
 GST_DEBUG_CATEGORY(discordfilesink_debug);
 #define GST_CAT_DEFAULT discordfilesink_debug
@@ -180,13 +181,6 @@ bool needs_decoder(DvDiscordFileSink *self, GstPad *pad) {
   return rtp && self->settings->resolved_format() != dv::TrackFormat::opus;
 }
 
-gboolean forward_sticky(GstPad *, GstEvent **event, gpointer collector_pad) {
-  if (GST_EVENT_TYPE(*event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY) {
-    gst_pad_send_event(GST_PAD(collector_pad), gst_event_ref(*event));
-  }
-  return TRUE;
-}
-
 void on_pad_added(GstElement *, GstPad *pad, gpointer user) {
   auto self = DV_DISCORD_FILE_SINK(user);
   unsigned ssrc = 0;
@@ -207,7 +201,6 @@ void on_pad_added(GstElement *, GstPad *pad, gpointer user) {
                       ("Opus cannot be decoded: rtpopusdepay or opusdec is missing."), (nullptr));
     return;
   }
-  gst_pad_sticky_events_foreach(pad, forward_sticky, collector_pad);
 }
 
 void on_pad_removed(GstElement *, GstPad *pad, gpointer user) {
@@ -227,6 +220,12 @@ void on_pad_removed(GstElement *, GstPad *pad, gpointer user) {
 
 gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
   auto self = DV_DISCORD_FILE_SINK(parent);
+  if (auto info = dv::source_info_from_event(event)) {
+    dv::guarded(self, 0, [&] {
+      dv_track_collector_source_info(self->collector, *info);
+      return 0;
+    });
+  }
   const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
   const guint32 seqnum = gst_event_get_seqnum(event);
   const gboolean handled = gst_pad_event_default(pad, parent, event);

@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     }
     if (frame % 5 != 4) continue;
     // Samples count as taken when they have been handed to the writer.
-    while (bench.stat("samples") < (frame + 1) * 3 * bench::kFrame) g_usleep(200);
+    bench.wait_written((frame + 1) * 3 * bench::kFrame);
     std::printf("%u\n", static_cast<unsigned>(frame + 1));
     std::fflush(stdout);
   }

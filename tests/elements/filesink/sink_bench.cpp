@@ -213,6 +213,14 @@ guint64 Bench::stat(const char *field) {
   return value;
 }
 
+void Bench::wait_written(guint64 samples) {
+  const gint64 limit = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+  while (stat("samples") < samples) {
+    require(g_get_monotonic_time() < limit, "samples written within a minute");
+    g_usleep(200);
+  }
+}
+
 gint16 noise(guint64 user, std::uint64_t position) {
   std::uint64_t x = user * 0x9e3779b97f4a7c15u + position * 0xbf58476d1ce4e5b9u;
   x ^= x >> 31;

@@ -55,6 +55,8 @@ class Bench {
   const Message *find(const std::string &name, guint64 user = 0) const;
   std::size_t count(const std::string &name) const;
   guint64 stat(const char *field);
+  /** Waits until that many samples have been written. */
+  void wait_written(guint64 samples);
 
  private:
   void note(GstMessage *message);

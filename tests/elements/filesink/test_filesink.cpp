@@ -217,6 +217,7 @@ GST_START_TEST(stopping_without_eos_completes_the_files) {
   Bench bench("location=" + quoted(dir + "/%u.wav"));
   fail_unless(bench.start());
   for (guint64 i = 0; i < 10; ++i) bench.speak(kCid, 1, i, i * kStep);
+  bench.wait_written(10 * kFrame);
   bench.stop();
   fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), 10 * kFrame);
   fail_unless_equals_uint64(bench.stat("samples"), 10 * kFrame);
@@ -297,7 +298,11 @@ GST_START_TEST(a_hundred_recordings_in_a_row) {
   for (int i = 0; i < 100; ++i) {
     fail_unless(bench.start());
     bench.speak(kCid, 1, 0, 0);
-    if (i % 2 == 0) fail_unless(bench.end());
+    if (i % 2 == 0) {
+      fail_unless(bench.end());
+    } else {
+      bench.wait_written(kFrame);
+    }
     bench.stop();
     fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), kFrame);
   }
