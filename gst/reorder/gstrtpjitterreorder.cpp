@@ -29,7 +29,8 @@
  */
 #include "gst/reorder/gstrtpjitterreorder.hpp"
 
-#include <atomic>
+#include <utility>
+#include <vector>
 
 #include "gst/glue/frame_meta.hpp"
 #include "gst/reorder/gstreorderpad.hpp"
@@ -52,6 +53,7 @@ enum {
   PROP_MAX_MISORDER,
   PROP_HOLD_FIRST,
   PROP_MAX_SIZE_BUFFERS,
+  PROP_GAP_INTERVAL,
   PROP_STATS,
   N_PROPS
 };
@@ -120,6 +122,9 @@ static void dv_rtp_jitter_reorder_set_property(GObject *object, guint id, const 
       case PROP_MAX_SIZE_BUFFERS:
         s.max_size_buffers = g_value_get_uint(value);
         break;
+      case PROP_GAP_INTERVAL:
+        s.gap_interval_ms = g_value_get_uint(value);
+        break;
       default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     }
@@ -154,6 +159,9 @@ static void dv_rtp_jitter_reorder_get_property(GObject *object, guint id, GValue
     case PROP_MAX_SIZE_BUFFERS:
       g_value_set_uint(value, s.max_size_buffers);
       break;
+    case PROP_GAP_INTERVAL:
+      g_value_set_uint(value, s.gap_interval_ms);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
   }
@@ -185,10 +193,29 @@ static void take_flow(DvRtpJitterReorder *self, GstPad *pad, ReorderStream *stre
     return;
   }
   ++stream->unlinked;
+  if (flow == GST_FLOW_NOT_LINKED) stream->negotiated = false;
   if (stream->flow.exchange(flow) == flow) return;
   GST_DEBUG_OBJECT(pad, "branch says %s", gst_flow_get_name(flow));
   // Whoever says ERROR has posted one; a failed negotiation is nobody's but ours to tell.
   if (flow < GST_FLOW_EOS && flow != GST_FLOW_ERROR) GST_ELEMENT_FLOW_ERROR(self, flow);
+}
+
+/**
+ * Caps of a source without negotiation (`application/x-rtp` alone) are completed by what the branch
+ * asks for, as a source that negotiates would have done.
+ */
+static void complete_caps(GstPad *pad) {
+  dv::Ref<GstCaps> ours(gst_pad_get_current_caps(pad));
+  if (!ours) return;
+  dv::Ref<GstCaps> wanted(gst_pad_peer_query_caps(pad, ours.get()));
+  if (!wanted || gst_caps_is_empty(wanted.get()) || gst_caps_is_any(wanted.get())) return;
+  dv::Ref<GstCaps> both(
+      gst_caps_intersect_full(ours.get(), wanted.get(), GST_CAPS_INTERSECT_FIRST));
+  if (gst_caps_is_empty(both.get())) return;
+  both.reset(gst_caps_fixate(both.release()));
+  if (!gst_caps_is_equal(both.get(), ours.get())) {
+    gst_pad_push_event(pad, gst_event_new_caps(both.get()));
+  }
 }
 
 static void src_loop(gpointer data) {
@@ -204,9 +231,14 @@ static void src_loop(gpointer data) {
   dv::Ref<GstElement> element(parent);
   auto self = DV_RTP_JITTER_REORDER(parent);
   if (GST_IS_BUFFER(item.get())) {
+    if (!stream->negotiated && gst_pad_is_linked(pad)) {
+      stream->negotiated = true;
+      complete_caps(pad);
+    }
     return take_flow(self, pad, stream, gst_pad_push(pad, GST_BUFFER_CAST(item.release())));
   }
   const bool eos = GST_EVENT_TYPE(item.get()) == GST_EVENT_EOS;
+  if (GST_EVENT_TYPE(item.get()) == GST_EVENT_CAPS) stream->negotiated = false;
   gst_pad_push_event(pad, GST_EVENT_CAST(item.release()));
   if (!eos) return;
   gst_pad_pause_task(pad);
@@ -526,6 +558,18 @@ static void install_properties(GObjectClass *object_class) {
                         "input loses the oldest, "
                         "other input waits",
                         0, G_MAXUINT, d.max_size_buffers, ready);
+  /**
+   * rtpjitterreorder:gap-interval: Since: 0.1
+   *
+   * Muxers and mixers that wait for every input need it; recorders do not. What a stall of the
+   * network delivers for time that was already told to be silent is placed after it.
+   */
+  props[PROP_GAP_INTERVAL] =
+      g_param_spec_uint("gap-interval", "Gap Interval",
+                        "Tell silence by GAP events at this pace in milliseconds while nobody "
+                        "speaks on a pad of a live "
+                        "pipeline (0 = never)",
+                        0, 60000, d.gap_interval_ms, ready);
   /**
    * rtpjitterreorder:stats: Since: 0.1
    *

@@ -2,6 +2,7 @@
 #include "gst/reorder/reorder_input.hpp"
 
 #include <gst/rtp/gstrtpbuffer.h>
+#include <gst/rtp/gstrtppayloads.h>
 
 #include "ext/wire/opus_packet.hpp"
 #include "gst/glue/frame_meta.hpp"
@@ -53,12 +54,20 @@ InputFormat input_format(const GstCaps *caps) {
   return format;
 }
 
-GstCaps *output_caps(const GstCaps *input, std::uint32_t ssrc) {
+GstCaps *output_caps(const GstCaps *input, std::uint32_t ssrc, std::uint8_t payload_type) {
   GstCaps *caps = gst_caps_copy(input);
-  if (gst_structure_has_name(gst_caps_get_structure(caps, 0), "audio/x-raw")) {
+  GstStructure *s = gst_caps_get_structure(caps, 0);
+  if (gst_structure_has_name(s, "audio/x-raw")) {
     gst_caps_set_features(caps, 0, nullptr);
-  } else {
-    gst_caps_set_simple(caps, "ssrc", G_TYPE_UINT, ssrc, nullptr);
+    return caps;
+  }
+  gst_structure_set(s, "ssrc", G_TYPE_UINT, ssrc, nullptr);
+  if (!gst_structure_has_field(s, "payload")) {
+    gst_structure_set(s, "payload", G_TYPE_INT, static_cast<gint>(payload_type), nullptr);
+  }
+  const GstRTPPayloadInfo *info = gst_rtp_payload_info_for_pt(payload_type);
+  if (info && info->clock_rate > 0 && !gst_structure_has_field(s, "clock-rate")) {
+    gst_structure_set(s, "clock-rate", G_TYPE_INT, static_cast<gint>(info->clock_rate), nullptr);
   }
   return caps;
 }
@@ -81,6 +90,7 @@ std::optional<InputFrame> read_frame(GstBuffer *buffer, const InputFormat &forma
   GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
   if (!gst_rtp_buffer_map(buffer, GST_MAP_READ, &rtp)) return std::nullopt;
   frame.ssrc = gst_rtp_buffer_get_ssrc(&rtp);
+  frame.payload_type = gst_rtp_buffer_get_payload_type(&rtp);
   frame.seq = gst_rtp_buffer_get_seq(&rtp);
   frame.rtp_time = gst_rtp_buffer_get_timestamp(&rtp);
   if (format.opus) take_opus(frame, &rtp);

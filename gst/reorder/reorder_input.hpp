@@ -18,14 +18,15 @@ struct InputFormat {
 };
 
 InputFormat input_format(const GstCaps *caps);
-/** Caps of the pad of one SSRC. Transfer full. */
-GstCaps *output_caps(const GstCaps *input, std::uint32_t ssrc);
+/** Caps of the pad of one SSRC whose packets have this payload type. Transfer full. */
+GstCaps *output_caps(const GstCaps *input, std::uint32_t ssrc, std::uint8_t payload_type);
 
 /** Facts about one received frame. */
 struct InputFrame {
   std::uint32_t session = 0;
   std::uint32_t ssrc = 0;
   UserId user = 0;
+  std::uint8_t payload_type = 0;
   std::uint16_t seq = 0;
   std::uint32_t rtp_time = 0;
   std::uint32_t samples = 0;  ///< in units of the clock rate; 0: not known

@@ -45,6 +45,7 @@ struct ReorderStream {
 
   std::uint32_t session = 0;
   std::uint32_t ssrc = 0;
+  std::uint8_t payload_type = 0;  ///< of its first packet
   std::atomic<UserId> user{0};
   std::string cname, name;
 
@@ -66,6 +67,7 @@ struct ReorderStream {
   bool has_media_time = false;
 
   PadQueue queue;
+  bool negotiated = false;  ///< the pad's task only
   std::atomic<bool> announced{false}, removed{false};
   std::atomic<int> flow{GST_FLOW_OK};
   std::uint64_t concealed = 0;

@@ -10,10 +10,27 @@ namespace {
 constexpr Time kLinger = 2s;
 }
 
+/** When the next GAP of a quiet stream is due: never for time from which frames may still come. */
+Time Reorderer::gap_deadline(const ReorderStream &stream) const {
+  const bool quiet = stream.rules.held() == 0 && stream.timeline.pending() == 0;
+  if (!live_ || settings_.gap_interval_ms == 0 || !quiet || !stream.timeline.started())
+    return kNever;
+  return stream.timeline.end() + (settings_.gap_interval_ms + settings_.latency_ms) * Time{1ms};
+}
+
+void Reorderer::tell_silence(ReorderStream &stream, Time now) {
+  const Time begin = stream.timeline.end();
+  const Time length = now - settings_.latency_ms * Time{1ms} - begin;
+  put(stream, GST_MINI_OBJECT_CAST(gst_event_new_gap(static_cast<GstClockTime>(begin.count()),
+                                                     static_cast<GstClockTime>(length.count()))));
+  stream.timeline.skip_to(begin + length);
+}
+
 Time Reorderer::deadline_of(const ReorderStream &stream) const {
   Time next = std::min(stream.rules.next_deadline(), stream.timeline.next_deadline());
-  if (stream.leaving && !stream.ended) next = std::min(next, stream.last_packet + kLinger);
-  return next;
+  if (stream.ended) return next;
+  if (stream.leaving) next = std::min(next, stream.last_packet + kLinger);
+  return std::min(next, gap_deadline(stream));
 }
 
 Time Reorderer::next_deadline() const {
@@ -29,6 +46,7 @@ void Reorderer::advance(Time now) {
     stream->rules.advance(now, actions_);
     sort_actions(*stream, now);
     pump(*stream, now, false);
+    if (gap_deadline(*stream) <= now) tell_silence(*stream, now);
     if (stream->leaving && stream->last_packet + kLinger <= now) gone.push_back(stream);
   }
   for (auto &stream : gone) end_stream(*stream);

@@ -74,7 +74,7 @@ void Reorderer::set_caps(GstCaps *caps) {
   caps_.reset(gst_caps_ref(caps));
   format_ = input_format(caps);
   for (auto &[key, stream] : streams_) {
-    Ref<GstCaps> out(output_caps(caps, stream->ssrc));
+    Ref<GstCaps> out(output_caps(caps, stream->ssrc, stream->payload_type));
     put(*stream, GST_MINI_OBJECT_CAST(gst_event_new_caps(out.get())));
   }
 }
@@ -174,6 +174,7 @@ StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
   auto stream = std::make_shared<ReorderStream>(rules, timeline);
   stream->session = frame.session;
   stream->ssrc = frame.ssrc;
+  stream->payload_type = frame.payload_type;
   stream->user = frame.user;
   if (auto info = infos_.find(key); info != infos_.end()) {
     stream->cname = info->second.cname;
@@ -400,7 +401,7 @@ void Reorderer::flush_stop() {
 
 Ref<GstCaps> Reorderer::caps_for(const ReorderStream &stream) const {
   std::lock_guard lock(mutex_);
-  return Ref<GstCaps>(caps_ ? output_caps(caps_.get(), stream.ssrc) : nullptr);
+  return Ref<GstCaps>(caps_ ? output_caps(caps_.get(), stream.ssrc, stream.payload_type) : nullptr);
 }
 
 Ref<GstTagList> Reorderer::tags_for(const ReorderStream &stream) const {

@@ -101,6 +101,8 @@ class Reorderer {
   void drain(ReorderStream &stream);
   void end_stream(ReorderStream &stream);
   void advance(Time now);
+  Time gap_deadline(const ReorderStream &stream) const;
+  void tell_silence(ReorderStream &stream, Time now);
   Time deadline_of(const ReorderStream &stream) const;
   Time next_deadline() const;
   void timer_loop();

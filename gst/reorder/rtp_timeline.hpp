@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -87,6 +88,10 @@ class RtpTimeline {
   std::size_t pending() const { return queue_.size(); }
   /** Where a frame that follows directly would be placed. */
   Time end() const { return end_; }
+  /** Whether a frame was placed since the start. */
+  bool started() const { return !first_; }
+  /** Nothing will be placed before `time` any more: it was told to be silent. */
+  void skip_to(Time time) { end_ = std::max(end_, time); }
   /** Starts anew at the same zero (flush): nothing pending, nothing known. */
   void reset();
 

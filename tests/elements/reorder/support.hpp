@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -88,3 +89,4 @@ inline void expect(const std::string &got, const char *wanted) {
 TCase *order_case();
 TCase *pads_case();
 TCase *time_case();
+TCase *branches_case();

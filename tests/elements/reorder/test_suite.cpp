@@ -6,6 +6,7 @@ static Suite *rtpjitterreorder_suite() {
   suite_add_tcase(suite, order_case());
   suite_add_tcase(suite, pads_case());
   suite_add_tcase(suite, time_case());
+  suite_add_tcase(suite, branches_case());
   return suite;
 }
 

@@ -52,11 +52,42 @@ GST_START_TEST(a_buffer_list_is_judged_as_a_whole) {
 }
 GST_END_TEST
 
+GST_START_TEST(silence_is_told_at_a_steady_pace_when_asked_for) {
+  Bench b("hold-first=false latency=100 gap-interval=200");
+  b.push_at(0, 7, 1);
+  b.expect_received(7, 1);
+  GstHarness *h = b.out(7);
+  GstClockTime end = 20 * GST_MSECOND;
+  for (unsigned i = 0; i < 5; ++i) {
+    GstClockID id = nullptr;
+    gst_test_clock_wait_for_next_pending_id(b.clock(), &id);
+    fail_unless_equals_uint64(gst_clock_id_get_time(id), end + 300 * GST_MSECOND);
+    gst_clock_id_unref(id);
+    fail_unless(gst_test_clock_crank(b.clock()));
+    dv::Ref<GstEvent> event;
+    do {
+      event.reset(gst_harness_pull_event(h));
+    } while (GST_EVENT_TYPE(event.get()) != GST_EVENT_GAP);
+    GstClockTime at = 0, length = 0;
+    gst_event_parse_gap(event.get(), &at, &length);
+    fail_unless_equals_uint64(at, end);
+    fail_unless_equals_uint64(length, 200 * GST_MSECOND);
+    end = at + length;
+  }
+  // A frame of a time already told to be silent is placed after it, not thrown away.
+  b.push_at(1350, 7, 2, 1920);
+  b.expect_received(7, 2);
+  b.take(7, 1);
+  fail_unless(b.take(7, 1) >= "2@1020");
+}
+GST_END_TEST
+
 TCase *time_case() {
   TCase *tc = tcase_create("time");
   tcase_add_test(tc, pause_of_the_speaker_is_kept_and_is_no_loss);
   tcase_add_test(tc, input_without_time_is_placed_by_its_rtp_time);
   tcase_add_test(tc, time_stamps_of_upstream_are_the_arrival);
   tcase_add_test(tc, a_buffer_list_is_judged_as_a_whole);
+  tcase_add_test(tc, silence_is_told_at_a_steady_pace_when_asked_for);
   return tc;
 }
