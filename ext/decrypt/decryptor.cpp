@@ -2,6 +2,8 @@
 #include "ext/decrypt/decryptor.hpp"
 
 #include "ext/decrypt/pool/local_engine.hpp"
+#include "ext/decrypt/pool/locate_worker.hpp"
+#include "ext/decrypt/pool/worker_pool.hpp"
 #include "gst/glue/frame_meta.hpp"
 
 namespace dv {
@@ -36,6 +38,17 @@ GstCaps *preferred_caps(GstPad *src, bool decode) {
   return gst_caps_fixate(one.release());
 }
 
+PoolConfig pool_config(const DecryptSettings &s, const std::string &path) {
+  PoolConfig c;
+  c.worker_path = path;
+  c.max_workers = s.max_workers;
+  c.idle_timeout = s.idle_timeout_ms * 1ms;
+  c.reply_timeout = s.reply_timeout_ms * 1ms;
+  c.max_batch = std::chrono::microseconds(s.max_batch_us);
+  c.sandbox = static_cast<worker::Sandbox>(s.sandbox);
+  return c;
+}
+
 }  // namespace
 
 Decryptor::Decryptor(GstElement *element, GstPad *sink, GstPad *src)
@@ -47,7 +60,6 @@ Decryptor::~Decryptor() { stop(); }
 
 bool Decryptor::start(const DecryptSettings &settings) {
   settings_ = settings;
-  settings_.max_workers = 0;
   gst_segment_init(&segment_, GST_FORMAT_TIME);
   flow_ = GST_FLOW_OK;
   last_arrival_ = 0;
@@ -61,7 +73,17 @@ bool Decryptor::start(const DecryptSettings &settings) {
     stopping_ = false;
   }
   output_.set_flushing(false);
-  const Time added = settings.decode ? Time(settings.latency_ms * 1ms) : Time(0);
+  if (!in_process()) {
+    const WorkerLocation worker = locate_worker();
+    worker_path_ = worker.path;
+    if (worker.path.empty()) {
+      GST_ELEMENT_ERROR(element_, RESOURCE, NOT_FOUND, ("%s", worker.error.c_str()), (nullptr));
+      return false;
+    }
+  }
+  Time added = settings.decode ? Time(settings.latency_ms * 1ms) : Time(0);
+  // Gathered on the way there, and on the way back.
+  if (!in_process()) added += 2 * std::chrono::microseconds(settings.max_batch_us);
   latency_ = static_cast<GstClockTime>(added.count());
   return true;
 }
@@ -72,7 +94,22 @@ void Decryptor::unblock() {
     stopping_ = true;
   }
   barriers_changed_.notify_all();
+  interrupt(true);
   output_.set_flushing(true);
+}
+
+std::shared_ptr<Engine> Decryptor::shared_engine() const {
+  std::lock_guard lock(shared_mutex_);
+  return shared_engine_;
+}
+
+void Decryptor::share_engine() {
+  std::lock_guard lock(shared_mutex_);
+  shared_engine_ = engine_;
+}
+
+void Decryptor::interrupt(bool on) {
+  if (const auto engine = shared_engine()) engine->interrupt(on);
 }
 
 void Decryptor::stop() {
@@ -92,6 +129,10 @@ void Decryptor::stop() {
 void Decryptor::end_engine() {
   if (!engine_) return;
   engine_->flush();
+  {
+    std::lock_guard lock(shared_mutex_);
+    shared_engine_.reset();
+  }
   engine_.reset();
   wakeup_ = kNever.count();
 }
@@ -139,7 +180,13 @@ void Decryptor::read_upstream_latency() {
 bool Decryptor::make_engine() {
   read_upstream_latency();
   EngineSink &sink = *this;
-  engine_ = std::make_unique<LocalEngine>(config_, live_, sink);
+  if (in_process()) {
+    engine_ = std::make_shared<LocalEngine>(config_, live_, sink);
+  } else {
+    engine_ = WorkerPool::open(settings_.pool, pool_config(settings_, worker_path_), config_, live_,
+                               sink);
+  }
+  share_engine();
   // What is in force is replayed to a new engine.
   auto store = store_;
   set_key_store(nullptr);
@@ -227,12 +274,16 @@ GstFlowReturn Decryptor::chain_list(GstBufferList *raw) {
 }
 
 void Decryptor::apply_keys() {
+  // From taking them to handing them on nobody may overtake.
+  std::lock_guard order(apply_mutex_);
+  const auto engine = shared_engine();
+  if (!engine) return;
   std::vector<KeyUpdate> keys;
   {
     std::lock_guard lock(keys_mutex_);
     keys.swap(keys_);
   }
-  for (const KeyUpdate &update : keys) engine_->apply(update);
+  for (const KeyUpdate &update : keys) engine->apply(update);
 }
 
 void Decryptor::set_key_store(std::shared_ptr<KeyStore> store) {
@@ -290,6 +341,7 @@ void Decryptor::loop_in_process() {
 
 void Decryptor::loop_workers() {
   output_.wait(OutputQueue::Clock::time_point::max());
+  apply_keys();
   const GstFlowReturn flow = push_ready();
   if (flow != GST_FLOW_OK) flow_ = flow;
 }

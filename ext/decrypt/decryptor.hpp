@@ -95,6 +95,9 @@ class Decryptor final : private EngineSink {
   bool post_failure();
   void post_notices();
   void end_engine();
+  void share_engine();
+  std::shared_ptr<Engine> shared_engine() const;
+  void interrupt(bool on);
   void loop_in_process();
   void loop_workers();
   void note_wakeup();
@@ -108,7 +111,8 @@ class Decryptor final : private EngineSink {
 
   // Streaming thread, or the task under the sink pad's stream lock.
   DecryptSettings settings_;
-  std::unique_ptr<Engine> engine_;
+  std::string worker_path_;
+  std::shared_ptr<Engine> engine_;
   ChainConfig config_;
   GstSegment segment_;
   bool live_ = true;
@@ -124,10 +128,11 @@ class Decryptor final : private EngineSink {
 
   std::atomic<GstFlowReturn> flow_{GST_FLOW_OK};
   std::atomic<GstClockTime> latency_{0};
-  std::atomic<bool> has_engine_{false};
   std::atomic<std::int64_t> wakeup_{kNever.count()};
 
-  // Keys: queued by the publishing thread, applied by the streaming thread or the task.
+  // Keys: queued by the publishing thread, applied by the streaming thread or the task,
+  // whichever is first.
+  std::mutex apply_mutex_;  // before the other one, and held across Engine::apply
   std::mutex keys_mutex_;
   std::vector<KeyUpdate> keys_;
   std::shared_ptr<KeyStore> store_;  // streaming thread
@@ -143,9 +148,12 @@ class Decryptor final : private EngineSink {
   StatsBook book_;
   std::string failure_;
   bool failure_posted_ = false;
-  std::uint64_t workers_started_ = 0, restarts_ = 0, workers_ = 0;
+  std::uint64_t workers_started_ = 0, restarts_ = 0;
   std::string confinement_;
   std::vector<WorkerNotice> notices_;
+
+  mutable std::mutex shared_mutex_;
+  std::shared_ptr<Engine> shared_engine_;  // for other threads
 
   std::mutex rtcp_mutex_;
   Ref<GstPad> rtcp_pad_;

@@ -106,6 +106,7 @@ void Decryptor::flush_start(GstEvent *event) {
     stopping_ = true;
   }
   barriers_changed_.notify_all();
+  interrupt(true);
   output_.set_flushing(true);
   gst_pad_push_event(src_, event);
   gst_pad_pause_task(src_);
@@ -115,7 +116,10 @@ void Decryptor::flush_stop(GstEvent *event) {
   // With workers the task may still hold what it took before; it is between two rounds once its
   // lock is free. In process it works under the lock that we are called with.
   if (!in_process()) GST_PAD_STREAM_LOCK(src_);
-  if (engine_) engine_->flush();
+  if (engine_) {
+    engine_->flush();
+    engine_->interrupt(false);
+  }
   ready_.clear();
   output_.clear();
   {

@@ -83,20 +83,11 @@ void Decryptor::failed(const std::string &reason) {
 void Decryptor::notice(const WorkerNotice &notice) {
   {
     std::lock_guard lock(stats_mutex_);
-    switch (notice.kind) {
-      case WorkerNotice::Kind::started:
-        ++workers_started_, ++workers_;
-        break;
-      case WorkerNotice::Kind::restarted:
-        ++restarts_;
-        break;
-      case WorkerNotice::Kind::ended:
-        workers_ -= workers_ != 0;
-        break;
-      case WorkerNotice::Kind::overload:
-      case WorkerNotice::Kind::log:
-        break;
+    if (notice.kind == WorkerNotice::Kind::started) {
+      ++workers_started_;
+      confinement_ = notice.detail;
     }
+    restarts_ += notice.kind == WorkerNotice::Kind::restarted;
     if (notices_.size() < 64) notices_.push_back(notice);
   }
   output_.wake();

@@ -27,12 +27,27 @@ GstStructure *stream_structure(const StatsBook::Stream &stream) {
   return s;
 }
 
+void set_workers(GstStructure *s, const std::shared_ptr<Engine> &engine) {
+  const auto pids = engine ? engine->workers() : std::vector<std::int64_t>{};
+  set_count(s, "workers", pids.size());
+  GValue list = G_VALUE_INIT;
+  gst_value_array_init(&list, static_cast<guint>(pids.size()));
+  for (const std::int64_t pid : pids) {
+    GValue item = G_VALUE_INIT;
+    g_value_init(&item, G_TYPE_INT64);
+    g_value_set_int64(&item, pid);
+    gst_value_array_append_and_take_value(&list, &item);
+  }
+  gst_structure_take_value(s, "worker-pids", &list);
+}
+
 }  // namespace
 
 void Decryptor::reset_stats() {
   std::lock_guard lock(stats_mutex_);
   book_.clear();
-  workers_started_ = restarts_ = workers_ = 0;
+  workers_started_ = restarts_ = 0;
+  confinement_.clear();
 }
 
 GstStructure *Decryptor::stats() const {
@@ -43,12 +58,12 @@ GstStructure *Decryptor::stats() const {
     set_account(s, book_.total());
     set_count(s, "lost", book_.total_lost());
     set_count(s, "concealed", book_.total_concealed());
-    set_count(s, "workers", workers_);
     set_count(s, "workers-started", workers_started_);
     set_count(s, "restarts", restarts_);
     gst_structure_set(s, "confinement", G_TYPE_STRING, confinement_.c_str(), nullptr);
     streams = book_.streams();
   }
+  set_workers(s, shared_engine());
   GValue list = G_VALUE_INIT;
   gst_value_array_init(&list, static_cast<guint>(streams.size()));
   for (const auto &stream : streams) {

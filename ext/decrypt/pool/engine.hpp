@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ext/chain/receive_chain.hpp"
 
@@ -46,6 +47,8 @@ class Engine {
   /** When `advance` must be called at the latest (`EngineClock` time); kNever for workers. */
   virtual Time next_wakeup() const { return kNever; }
   virtual void advance() {}
+  /** From any thread: processes at work. */
+  virtual std::vector<std::int64_t> workers() const { return {}; }
   /** From any thread: nothing waits in here while it is on. */
   virtual void interrupt(bool) {}
 };

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ext/decrypt/pool/worker_pool.hpp"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "ext/decrypt/pool/pool_client.hpp"
+#include "ext/decrypt/pool/pool_registry.hpp"
+#include "ext/decrypt/pool/stats_book.hpp"
+
+namespace dv {
+namespace {
+
+// Beyond it recorded input waits. Live input keeps what a hung worker can hold up until it is
+// replaced, and then loses packets.
+constexpr std::size_t kRecordedQueue = 2048;
+constexpr std::size_t kLiveQueue = 16384;
+constexpr auto kLivePatience = 5ms;
+// Streams for which one more process is worth its memory. Live ones take some 0.2 % of a processor.
+constexpr std::size_t kLiveStreams = 8;
+constexpr std::size_t kRecordedStreams = 1;
+constexpr std::size_t kMaxStreams = 4096;
+constexpr Time kStreamMemory = 60s;
+
+}  // namespace
+
+WorkerPool::WorkerPool(std::string name, const PoolConfig &config)
+    : config_(config), name_(std::move(name)), wake_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  slots_.resize(std::max<std::size_t>(config.max_workers, 1));
+}
+
+WorkerPool::~WorkerPool() = default;
+
+std::uint32_t WorkerPool::add_client(const ChainConfig &chain, bool live, EngineSink &sink) {
+  std::lock_guard lock(mutex_);
+  const std::uint32_t id = next_client_++;
+  auto client = std::make_unique<Client>(id);
+  client->sink = &sink;
+  client->config = chain;
+  client->live = live;
+  if (clients_.empty()) failed_ = false;
+  clients_.emplace(id, std::move(client));
+  if (!running_) {
+    // The application's signals are not for this thread.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread([self = shared_from_this()] { self->run(self); }).detach();
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    running_ = true;
+  }
+  return id;
+}
+
+void WorkerPool::remove_client(std::uint32_t id) {
+  std::lock_guard lock(mutex_);
+  Client &client = *clients_.at(id);
+  drop_client_work(client);
+  std::vector<Stream *> gone;
+  journal_.each_stream([&](Stream &s) {
+    if (s.client == id) gone.push_back(&s);
+  });
+  for (Stream *s : gone) {
+    unassign(*s);
+    journal_.remove_stream(*s);
+  }
+  for (WorkerSlot &slot : slots_) {
+    slot.queues.erase(id);
+    if (slot.process && slot.process->clients.erase(id) != 0) {
+      slot.process->send(worker::CloseClient{id});
+      std::erase_if(slot.process->sessions, [&](const auto &s) { return s.first.first == id; });
+    }
+  }
+  clients_.erase(id);
+  wake_thread();
+}
+
+void WorkerPool::apply(std::uint32_t id, const KeyUpdate &update) {
+  std::lock_guard lock(mutex_);
+  Client &client = *clients_.at(id);
+  client.keys.remember(update);
+  const SessionId session = session_of(update);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    WorkerProcess *process = slots_[i].process.get();
+    if (process == nullptr) continue;
+    const auto known = process->sessions.find({id, session});
+    if (known == process->sessions.end()) continue;
+    const auto here = [&](Ssrc ssrc) {
+      const Stream *s = journal_.stream(id, session, ssrc);
+      return s != nullptr && s->worker == static_cast<int>(i);
+    };
+    client.keys.pass_on(update, known->second, here,
+                        [&](const worker::ToWorker &m) { process->send(m); });
+    if (std::holds_alternative<SessionEndUpdate>(update)) process->sessions.erase(known);
+  }
+}
+
+void WorkerPool::submit(std::uint32_t id, std::span<const PacketIn> packets) {
+  std::unique_lock lock(mutex_);
+  Client &client = *clients_.at(id);
+  const Time at = now();
+  for (const PacketIn &packet : packets) submit_packet(client, packet, at);
+  for (WorkerSlot &slot : slots_) pump(slot);
+  wait_for_room(client, lock);
+}
+
+void WorkerPool::submit_packet(Client &client, const PacketIn &packet, Time at) {
+  const auto refuse = [&](Verdict verdict) {
+    client.sink->verdict(packet.session, claimed_ssrc(packet.data), packet.tag, verdict);
+  };
+  if (failed_) return refuse(Verdict::worker_lost);
+  if (packet.data.size() > worker::kMaxDatagram) return refuse(Verdict::malformed);
+  Stream &stream = stream_for(client, packet, at);
+  if (stream.prime_due) queue_primes(client, stream);
+  stream.newest_arrival = std::max(stream.newest_arrival, packet.arrival);
+  Record record;
+  record.client = client.id;
+  record.session = packet.session;
+  record.ssrc = stream.ssrc;
+  record.tag = packet.tag;
+  record.arrival = packet.arrival;
+  record.worker = stream.worker;
+  record.stream = &stream;
+  record.rtcp = looks_like_rtcp(packet.data);
+  enqueue(client, stream.worker, journal_.add(std::move(record), packet.data));
+}
+
+void WorkerPool::wait_for_room(Client &client, std::unique_lock<std::mutex> &lock) {
+  const auto full = [&](std::size_t limit) {
+    return client.queued >= limit && !client.interrupted && !failed_;
+  };
+  if (!client.live) {
+    while (full(kRecordedQueue)) room_.wait(lock);
+    return;
+  }
+  if (!full(kLiveQueue)) return;
+  const auto until = std::chrono::steady_clock::now() + kLivePatience;
+  room_.wait_until(lock, until, [&] { return !full(kLiveQueue); });
+  while (full(kLiveQueue)) shed(client);
+}
+
+// The heaviest stream loses its oldest packet: who floods pays, and what is newest is what a live
+// listener wants.
+void WorkerPool::shed(Client &client) {
+  Stream *heaviest = nullptr;
+  journal_.each_stream([&](Stream &s) {
+    if (s.client != client.id || s.waiting == 0) return;
+    if (heaviest == nullptr || s.waiting > heaviest->waiting) heaviest = &s;
+  });
+  if (heaviest == nullptr) {
+    count_queued();
+    client.queued = std::min(client.queued, kLiveQueue - 1);
+    return;
+  }
+  auto &queue = slots_[static_cast<std::size_t>(heaviest->worker)].queues[client.id];
+  for (auto it = queue.begin(); it != queue.end(); ++it) {
+    const Record *r = it->prime ? nullptr : journal_.find(it->ticket);
+    if (r == nullptr || r->stream != heaviest) continue;
+    const Ticket ticket = it->ticket;
+    queue.erase(it);
+    --client.queued;
+    settle(ticket, Verdict::overload);
+    client.sink->notice({WorkerNotice::Kind::overload, 0, ""});
+    return;
+  }
+}
+
+Stream &WorkerPool::stream_for(Client &client, const PacketIn &packet, Time at) {
+  const Ssrc ssrc = claimed_ssrc(packet.data);
+  Stream *stream = journal_.stream(client.id, packet.session, ssrc);
+  if (stream == nullptr) {
+    if (journal_.streams() >= kMaxStreams) tidy_streams();
+    stream = &journal_.make_stream(client.id, packet.session, ssrc);
+  }
+  stream->last_packet = at;
+  if (stream->worker == kNoWorker) assign(client, *stream);
+  slots_[static_cast<std::size_t>(stream->worker)].last_used = at;
+  return *stream;
+}
+
+// SSRCs are claimed by anybody, so what never delivered anything goes first.
+void WorkerPool::tidy_streams() {
+  const Time old = now() - kStreamMemory;
+  std::vector<Stream *> gone;
+  journal_.each_stream([&](Stream &s) {
+    if (s.unanswered == 0 && (s.delivered == 0 || s.last_packet < old)) gone.push_back(&s);
+  });
+  for (Stream *s : gone) {
+    unassign(*s);
+    journal_.remove_stream(*s);
+  }
+}
+
+int WorkerPool::choose_worker(const Client &client) {
+  const std::size_t worth = client.live ? kLiveStreams : kRecordedStreams;
+  int least = kNoWorker, empty = kNoWorker;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (slots_[i].state == WorkerSlot::State::empty && slots_[i].streams == 0) {
+      if (empty == kNoWorker) empty = index;
+    } else if (least == kNoWorker ||
+               slots_[i].streams < slots_[static_cast<std::size_t>(least)].streams) {
+      least = index;
+    }
+  }
+  if (least == kNoWorker) return empty;
+  const bool enough = slots_[static_cast<std::size_t>(least)].streams < worth;
+  return enough || empty == kNoWorker ? least : empty;
+}
+
+void WorkerPool::assign(Client &client, Stream &stream) {
+  stream.worker = choose_worker(client);
+  stream.prime_due = !stream.recent.empty();
+  stream.rebase = stream.delivered != 0;
+  WorkerSlot &slot = slots_[static_cast<std::size_t>(stream.worker)];
+  ++slot.streams;
+  if (slot.process) introduce(client, stream, *slot.process);
+}
+
+void WorkerPool::unassign(Stream &stream) {
+  if (stream.worker == kNoWorker) return;
+  --slots_[static_cast<std::size_t>(stream.worker)].streams;
+  stream.worker = kNoWorker;
+}
+
+void WorkerPool::introduce(Client &client, const Stream &stream, WorkerProcess &process) {
+  if (process.clients.insert(client.id).second) {
+    const ChainConfig &c = client.config;
+    worker::OpenClient open;
+    open.client = client.id;
+    open.decode = c.decode;
+    open.format = static_cast<std::uint8_t>(c.format);
+    open.rate = c.rate;
+    open.channels = c.channels;
+    open.latency = static_cast<std::uint64_t>(c.latency.count());
+    open.fec = c.fec;
+    open.plc = c.plc;
+    open.plc_limit = static_cast<std::uint64_t>(c.plc_limit.count());
+    open.key_wait = static_cast<std::uint64_t>(c.key_wait.count());
+    open.max_waiting = c.max_waiting;
+    open.max_streams = c.max_streams;
+    open.live = client.live;
+    process.send(open);
+  }
+  const auto key = std::pair(client.id, stream.session);
+  const auto known = process.sessions.find(key);
+  KnownSession result;
+  client.keys.introduce(stream.session, stream.ssrc,
+                        known == process.sessions.end() ? nullptr : &known->second, result,
+                        [&](const worker::ToWorker &m) { process.send(m); });
+  process.sessions[key] = std::move(result);
+}
+
+void WorkerPool::queue_primes(Client &client, Stream &stream) {
+  auto &queue = slots_[static_cast<std::size_t>(stream.worker)].queues[client.id];
+  for (const Ticket t : stream.recent) queue.push_back({t, true});
+  stream.prime_due = false;
+}
+
+void WorkerPool::enqueue(Client &client, int worker, Ticket ticket) {
+  WorkerSlot &slot = slots_[static_cast<std::size_t>(worker)];
+  slot.queues[client.id].push_back({ticket, false});
+  ++client.queued;
+  if (slot.state == WorkerSlot::State::empty) {
+    slot.state = WorkerSlot::State::wanted;
+    wake_thread();
+  }
+}
+
+void WorkerPool::add_barrier(Client &client, int worker, worker::Request::Kind kind,
+                             SessionId session, Ssrc ssrc, std::uint64_t barrier) {
+  Record record;
+  record.kind = kind;
+  record.client = client.id;
+  record.session = session;
+  record.ssrc = ssrc;
+  record.tag = barrier;
+  record.worker = worker;
+  ++client.barriers[barrier];
+  enqueue(client, worker, journal_.add(std::move(record), {}));
+}
+
+void WorkerPool::drain(std::uint32_t id, std::uint64_t barrier) {
+  std::lock_guard lock(mutex_);
+  Client &client = *clients_.at(id);
+  std::set<int> workers;
+  journal_.each_stream([&](const Stream &s) {
+    if (s.client == id && s.worker != kNoWorker) workers.insert(s.worker);
+  });
+  // Where nothing was ever asked of a process there is nothing to wait for.
+  std::erase_if(workers, [&](int w) {
+    return slots_[static_cast<std::size_t>(w)].state == WorkerSlot::State::empty;
+  });
+  if (workers.empty() || failed_) return client.sink->barrier(barrier);
+  for (const int w : workers) {
+    add_barrier(client, w, worker::Request::Kind::drain, 0, 0, barrier);
+    pump(slots_[static_cast<std::size_t>(w)]);
+  }
+}
+
+void WorkerPool::forget(std::uint32_t id, SessionId session, Ssrc ssrc, std::uint64_t barrier) {
+  std::lock_guard lock(mutex_);
+  Client &client = *clients_.at(id);
+  Stream *stream = journal_.stream(id, session, ssrc);
+  if (stream == nullptr || stream->worker == kNoWorker || failed_ ||
+      slots_[static_cast<std::size_t>(stream->worker)].state == WorkerSlot::State::empty) {
+    return client.sink->barrier(barrier);
+  }
+  add_barrier(client, stream->worker, worker::Request::Kind::forget, session, ssrc, barrier);
+  pump(slots_[static_cast<std::size_t>(stream->worker)]);
+}
+
+// Every verdict comes now; what workers still say about this epoch is not listened to.
+void WorkerPool::drop_client_work(Client &client) {
+  ++client.epoch;
+  for (const Ticket t : journal_.unanswered_of_client(client.id)) settle(t, Verdict::flushed);
+  for (WorkerSlot &slot : slots_) slot.queues.erase(client.id);
+  client.queued = 0;
+  for (auto &[barrier, count] : std::exchange(client.barriers, {})) client.sink->barrier(barrier);
+  journal_.each_stream([&](Stream &s) {
+    if (s.client == client.id) journal_.forget_recent(s);
+  });
+}
+
+void WorkerPool::flush(std::uint32_t id) {
+  std::lock_guard lock(mutex_);
+  drop_client_work(*clients_.at(id));
+}
+
+void WorkerPool::interrupt(std::uint32_t id, bool on) {
+  {
+    std::lock_guard lock(mutex_);
+    clients_.at(id)->interrupted = on;
+  }
+  room_.notify_all();
+}
+
+void WorkerPool::settle(Ticket ticket, Verdict verdict) {
+  Record *r = journal_.find(ticket);
+  if (r == nullptr || r->state == Record::State::answered) return;
+  const auto it = clients_.find(r->client);
+  if (r->kind != worker::Request::Kind::packet) {
+    const std::uint64_t barrier = r->tag;
+    Stream *forgotten = r->kind == worker::Request::Kind::forget
+                            ? journal_.stream(r->client, r->session, r->ssrc)
+                            : nullptr;
+    journal_.remove(ticket);
+    if (forgotten != nullptr && forgotten->unanswered == 0) {
+      unassign(*forgotten);
+      journal_.remove_stream(*forgotten);
+    }
+    if (it != clients_.end()) answer_barrier(*it->second, barrier);
+    return;
+  }
+  const bool delivered = verdict == Verdict::delivered;
+  bool keep = false;
+  if (it != clients_.end()) {
+    it->second->sink->verdict(r->session, r->ssrc, r->tag, verdict);
+    keep = delivered && !r->rtcp && it->second->config.decode;
+  }
+  if (delivered && r->stream != nullptr) ++r->stream->delivered;
+  journal_.answered(ticket, keep);
+}
+
+void WorkerPool::answer_barrier(Client &client, std::uint64_t barrier) {
+  const auto it = client.barriers.find(barrier);
+  if (it == client.barriers.end() || --it->second != 0) return;
+  client.barriers.erase(it);
+  client.sink->barrier(barrier);
+}
+
+void WorkerPool::count_queued() {
+  for (auto &[id, client] : clients_) {
+    client->queued = 0;
+    for (const WorkerSlot &slot : slots_) {
+      const auto it = slot.queues.find(id);
+      if (it == slot.queues.end()) continue;
+      for (const Queued &q : it->second) client->queued += !q.prime;
+    }
+  }
+}
+
+// Nothing is decoded in this process instead: what killed the workers would then kill the host.
+void WorkerPool::fail(const std::string &reason) {
+  if (std::exchange(failed_, true)) return;
+  for (WorkerSlot &slot : slots_) {
+    slot.process.reset();
+    slot.queues.clear();
+    slot.state = WorkerSlot::State::empty;
+    slot.failures = 0;
+  }
+  for (auto &[id, client] : clients_) {
+    client->sink->failed(reason);
+    for (const Ticket t : journal_.unanswered_of_client(id)) settle(t, Verdict::worker_lost);
+    client->queued = 0;
+  }
+  journal_.each_stream([&](Stream &s) { unassign(s); });
+  room_.notify_all();
+}
+
+void WorkerPool::notify(WorkerNotice::Kind kind, std::int64_t pid, const std::string &detail) {
+  for (auto &[id, client] : clients_) client->sink->notice({kind, pid, detail});
+}
+
+std::vector<std::int64_t> WorkerPool::workers() {
+  std::lock_guard lock(mutex_);
+  std::vector<std::int64_t> pids;
+  for (const WorkerSlot &slot : slots_) {
+    if (slot.process && slot.process->ready) pids.push_back(slot.process->child.pid);
+  }
+  return pids;
+}
+
+void WorkerPool::wake_thread() {
+  if (!std::exchange(thread_sleeps_, false)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(wake_event_.get(), &one, sizeof one);
+}
+
+}  // namespace dv

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "ext/worker/client.hpp"
+#include "ext/worker/hooks.hpp"
+
+namespace dv::worker {
+
+/** What a worker does after the handshake: control messages, requests, timers, until told to quit.
+ */
+class Loop {
+ public:
+  Loop(Link &link, Time max_batch) : link_(link), hooks_(link), max_batch_(max_batch) {}
+  /** Returns the exit code. */
+  int run();
+
+ private:
+  void obey_pending();
+  void obey(Received received);
+  void obey_up_to(std::uint32_t number);
+  bool take_requests();
+  bool handle_next();
+  void advance_due();
+  void rest_or_sleep();
+  Time next_wakeup() const;
+
+  Link &link_;
+  Hooks hooks_;
+  Time max_batch_;
+  std::map<std::uint32_t, std::unique_ptr<Client>> clients_;
+  std::uint32_t obeyed_ = 0;
+  bool quit_ = false;
+  unsigned busy_ = 0;        // short sleeps in a row: packets come faster than `max_batch_`
+  unsigned idle_rests_ = 0;  // rests in a row that found nothing
+};
+
+}  // namespace dv::worker
