@@ -267,8 +267,8 @@ static gboolean answer_latency(DvRtpJitterReorder *self, GstQuery *query) {
     dv::ObjectLock lock(self);
     own = self->settings->latency_ms * GST_MSECOND;
   }
-  // Whoever ordered the frames before us has told his own.
-  if (self->core->raw()) own = 0;
+  // Decoded frames were put in order by who told his latency for it: nothing waits twice.
+  if (self->core->raw()) own -= MIN(own, least);
   if (GST_CLOCK_TIME_IS_VALID(most)) most += own;
   gst_query_set_latency(query, live, least + own, most);
   return TRUE;

@@ -84,7 +84,6 @@ std::optional<InputFrame> read_frame(GstBuffer *buffer, const InputFormat &forma
     frame.seq = static_cast<std::uint16_t>(meta->extended_seq);
     frame.rtp_time = meta->rtp_time;
     frame.samples = meta->samples;
-    frame.after_gap = true;
     return frame;
   }
   GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;

@@ -12,7 +12,7 @@ namespace dv {
 
 /** What the caps of the sink pad say. */
 struct InputFormat {
-  bool raw = false;   ///< audio/x-raw(meta:RtpFrame): ordered already, facts in the meta
+  bool raw = false;   ///< audio/x-raw(meta:RtpFrame): decoded, facts in the meta
   bool opus = false;  ///< RTP payloads are Opus packets
   std::uint32_t clock_rate = 48000;
 };

@@ -116,6 +116,8 @@ Time RtpTimeline::to_time(std::int64_t units) const {
 
 void RtpTimeline::push(const TimelineFrame &frame, Time now) {
   queue_.push_back({frame, now});
+  // Its arrival is that of the frame behind it, which was sent that much later.
+  if (frame.concealed) queue_.back().frame.arrival -= to_time(frame.samples);
   look();
 }
 
@@ -150,8 +152,7 @@ bool RtpTimeline::unwrap(Pending &p, const Pending *before) const {
   if (delta <= 0 && p.frame.extended_seq != before->frame.extended_seq) return true;
   p.position = before->position + delta;
   p.offset = p.frame.arrival - to_time(p.position);
-  return !p.frame.concealed && !estimator_.empty() &&
-         p.offset < estimator_.estimate(p.frame.arrival) - kAhead;
+  return !estimator_.empty() && p.offset < estimator_.estimate(p.frame.arrival) - kAhead;
 }
 
 std::optional<TimelinePlace> RtpTimeline::pop(Time now, bool final) {
@@ -229,13 +230,14 @@ std::optional<bool> RtpTimeline::is_pause(const Pending &p, Time now, bool final
   const Time real = back.frame.arrival - p.frame.arrival;
   if (least - estimate < late / 2) return false;
   if (sent >= 100ms && real * 2 < sent) return false;
+  if (sent >= 60ms && real * 6 < sent) return false;
   if (real >= config_.doubt_wait && looked_ > 2) return true;
   const Time until = p.received + config_.doubt_wait;
   if (!final && now < until) {
     wait_until_ = until;
     return std::nullopt;
   }
-  if (looked_ > 2 && sent > 2 * kBurst) return true;
+  if (looked_ > 2 && sent > 2 * kBurst && real * 2 >= sent) return true;
   if (last_->frame.silence || drops_clock_) return true;
   return !keeps_clock_ && late > kLongestStall;
 }
@@ -293,7 +295,7 @@ TimelinePlace RtpTimeline::continue_spurt() {
   const bool loss = gap_is_loss(p);
   const Time grid = spurt_pts_ + to_time(p.position - spurt_position_);
   const Time estimate = to_time(p.position) + estimator_.estimate(p.frame.arrival);
-  if (!loss && !p.frame.concealed) {
+  if (!loss) {
     // Never more silence than real time has passed.
     const Time start = std::max(end_, std::min(estimate, p.frame.arrival));
     if (grid >= end_ && std::chrono::abs(start - grid) <= kKeepGrid) {
