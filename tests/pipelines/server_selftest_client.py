@@ -260,6 +260,7 @@ class Server:
                 self.changed.notify_all()
 
     def command(self, cmd, **fields):
+        """The reply to it."""
         with self.changed:
             before = len(self.replies)
         self.process.stdin.write(json.dumps({"cmd": cmd, **fields}) + "\n")

@@ -272,7 +272,8 @@ void Call::send_packet(Speaker &speaker, const Packet &packet, Time now) {
 void Call::client_rtp(VoiceSession &from, ByteView datagram) {
   if (!from.transport) return;
   const auto rtp = from.transport->open_rtp(datagram);
-  if (!rtp || !from.speaking || load_be32(rtp->data() + 8) != from.ssrc) {
+  // Op 5 comes over another socket: the first packets may overtake it.
+  if (!rtp || load_be32(rtp->data() + 8) != from.ssrc) {
     core_.counters.client_rtp_bad++;
     return;
   }

@@ -19,14 +19,17 @@ void Speaker::draw_numbers() {
   next_rtp_ = rtp_base_;
 }
 
+// 48 samples last a millisecond; a fast clock (drift above 0) has them earlier.
 Time Speaker::due_of(std::uint64_t sample) const {
-  const double ns = static_cast<double>(sample) * (1e9 / 48000) * (1 - profile_.drift_ppm * 1e-6);
-  return *origin_ + Time(static_cast<std::int64_t>(ns));
+  const auto exact = static_cast<std::int64_t>(sample * 62500 / 3);
+  const auto drift =
+      static_cast<std::int64_t>(static_cast<double>(exact) * profile_.drift_ppm * 1e-6);
+  return *origin_ + Time(exact - drift);
 }
 
 std::uint64_t Speaker::sample_at(Time time) const {
   if (!origin_ || time <= *origin_) return 0;
-  return static_cast<std::uint64_t>(static_cast<double>((time - *origin_).count()) * (48000 / 1e9));
+  return (static_cast<std::uint64_t>((time - *origin_).count()) * 3 + 62499) / 62500;
 }
 
 void Speaker::start(Time at) {
