@@ -222,7 +222,9 @@ void VoiceGateway::identify(Client &client, const json &data) {
                                        {"code", code},
                                        {"guild_id", std::to_string(guild)},
                                        {"user_id", std::to_string(user)},
-                                       {"max_dave_protocol_version", dave}});
+                                       {"max_dave_protocol_version", dave},
+                                       {"session_id", text_of(data, "session_id")},
+                                       {"token", text_of(data, "token")}});
   if (code != 0) return refuse(client, code, "Identify refused.");
   Credentials &c = credentials_[{guild, user}];
   const auto &channel = core_.world.guilds[guild].channels[c.channel];
@@ -328,7 +330,8 @@ void VoiceGateway::describe(VoiceSession &session) {
   const int version = core_.call(session.guild, session.channel).dave_version(session);
   core_.events.emit("session-description", {{"user_id", std::to_string(session.user)},
                                             {"mode", session.mode},
-                                            {"dave_protocol_version", version}});
+                                            {"dave_protocol_version", version},
+                                            {"secret_key", hex(key)}});
   session.described = true;
   session.send(4, {{"mode", session.mode},
                    {"secret_key", key},

@@ -45,10 +45,28 @@ void NetLoop::run() {
   pthread_setname_np(pthread_self(), "discord-net");
   g_main_context_push_thread_default(context_);
   g_main_loop_run(main_loop_);
-  // Cancelled operations finish in an idle callback, which owns what it was given.
+  finish_callbacks();
+  g_main_context_pop_thread_default(context_);
+}
+
+void NetLoop::finish_callbacks() {
+  // What was cancelled still answers, and owns memory and descriptors until it has. That takes a
+  // moment; the limit is for an operation that does not heed its cancellation.
+  bool late = false;
+  GSource *limit = g_timeout_source_new(2000);
+  g_source_set_callback(
+      limit,
+      [](gpointer data) -> gboolean {
+        *static_cast<bool *>(data) = true;
+        return G_SOURCE_REMOVE;
+      },
+      &late, nullptr);
+  g_source_attach(limit, context_);
+  while (expected_ > 0 && !late) g_main_context_iteration(context_, TRUE);
+  g_source_destroy(limit);
+  g_source_unref(limit);
   while (g_main_context_iteration(context_, FALSE)) {
   }
-  g_main_context_pop_thread_default(context_);
 }
 
 void NetLoop::post(Task task) {

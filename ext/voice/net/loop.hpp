@@ -32,6 +32,9 @@ class NetLoop {
   void post(std::function<void()> task);
   /** Any thread but the loop's. Returns when the task has run. */
   void call(std::function<void()> task);
+  /** On the loop: an operation was begun whose callback the thread must live to see. */
+  void expect_callback() { ++expected_; }
+  void callback_came() { --expected_; }
   GMainContext *context() const { return context_; }
   bool is_current() const { return std::this_thread::get_id() == thread_.get_id(); }
 
@@ -40,9 +43,11 @@ class NetLoop {
 
  private:
   void run();
+  void finish_callbacks();
 
   GMainContext *context_;
   GMainLoop *main_loop_;
+  int expected_ = 0;  // the loop's
   std::thread thread_;
 };
 

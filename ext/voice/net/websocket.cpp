@@ -17,6 +17,12 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
   Impl(NetLoop &loop_in, const WebSocketOptions &options, Events events_in);
   ~Impl();
 
+  /** What a connection attempt leaves behind for its callback. */
+  struct Pending {
+    NetLoop &loop;
+    std::weak_ptr<Impl> socket;
+  };
+
   void connect(const WebSocketOptions &options);
   void connected(SoupWebsocketConnection *connection, GError *error);
   void fail(const ConnectFailure &error);
@@ -78,11 +84,12 @@ void WebSocket::Impl::connect(const WebSocketOptions &options) {
   }
   // A compressed message could grow past every limit after the length check.
   soup_message_disable_feature(message, SOUP_TYPE_WEBSOCKET_EXTENSION_MANAGER);
-  auto *weak = new std::weak_ptr<Impl>(weak_from_this());
+  auto *pending = new Pending{loop, weak_from_this()};
   g_signal_connect(message, "network-event", G_CALLBACK(on_network_event), this);
   timer.set(NetLoop::now() + options.connect_timeout);
+  loop.expect_callback();
   soup_session_websocket_connect_async(session, message, nullptr, nullptr, G_PRIORITY_DEFAULT,
-                                       cancellable, on_connected, weak);
+                                       cancellable, on_connected, pending);
 }
 
 void WebSocket::Impl::on_network_event(SoupMessage *, GSocketClientEvent event, GIOStream *stream,
@@ -94,11 +101,12 @@ void WebSocket::Impl::on_network_event(SoupMessage *, GSocketClientEvent event, 
 }
 
 void WebSocket::Impl::on_connected(GObject *source, GAsyncResult *result, gpointer data) {
-  std::unique_ptr<std::weak_ptr<Impl>> weak(static_cast<std::weak_ptr<Impl> *>(data));
+  std::unique_ptr<Pending> pending(static_cast<Pending *>(data));
+  pending->loop.callback_came();
   GError *error = nullptr;
   SoupWebsocketConnection *connection =
       soup_session_websocket_connect_finish(SOUP_SESSION(source), result, &error);
-  if (auto self = weak->lock(); self && !self->over) {
+  if (auto self = pending->socket.lock(); self && !self->over) {
     self->connected(connection, error);
   } else if (connection != nullptr) {
     g_object_unref(connection);

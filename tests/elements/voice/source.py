@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A pipeline `discordvoicesrc ! fakesink` in this process, and what it told."""
+import json
 import os
 import sys
 import time
@@ -10,13 +11,9 @@ gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402
 
 sys.path.insert(0, os.environ["DV_PIPELINES"])
-from harness import LIMIT, Failure, Server, expect, run  # noqa: E402,F401
+from harness import LIMIT, Failure, Launch, Server, expect, run  # noqa: E402,F401
 
 Gst.init(None)
-
-
-def server(*args):
-    return Server("--dave", "0", *args)
 
 
 class Source:
@@ -146,22 +143,25 @@ def check_one_end(source, reason, fatal=False):
     return stats
 
 
-def closes(lines, limit=LIMIT):
-    """Waits until the server has seen both gateways closed; returns {gateway: code}."""
-    import json
-    deadline = time.monotonic() + limit
-    while True:
-        seen = {}
-        for line in list(lines):
-            event = json.loads(line)
-            if event.get("event") == "closed":
-                seen[event["gateway"]] = event["code"]
-        if {"main", "voice"} <= seen.keys():
-            return seen
-        expect(time.monotonic() < deadline, f"the gateways were not closed: {lines[-6:]}")
-        time.sleep(0.05)
+class Served(Server):
+    """The local server, whose events can be looked at again."""
+
+    def events(self):
+        return [event for event in map(json.loads, list(self.out.lines)) if "event" in event]
+
+    def count(self, name):
+        return sum(event["event"] == name for event in self.events())
+
+    def closes(self):
+        """Waits until both gateways were closed; returns {gateway: code}."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            seen = {e["gateway"]: e["code"] for e in self.events() if e["event"] == "closed"}
+            if {"main", "voice"} <= seen.keys():
+                return seen
+            expect(time.monotonic() < deadline, f"the gateways were not closed: {self.out.lines[-6:]}")
+            time.sleep(0.05)
 
 
-def count_events(served, name):
-    import json
-    return sum(json.loads(line).get("event") == name for line in list(served.out.lines))
+def server(*args):
+    return Served("--dave", "0", *args)

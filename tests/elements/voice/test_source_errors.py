@@ -5,7 +5,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from source import Gst, Source, check_one_end, count_events, expect, run, server  # noqa: E402
+from source import Gst, Source, check_one_end, expect, run, server  # noqa: E402
 
 RESOURCE = Gst.ResourceError
 IDS = {"guild_id": "81384788765712384", "channel_id": "81384788765712385"}
@@ -50,7 +50,7 @@ def test_wrong_token_makes_exactly_one_identify(directory):
         source.play()
         check_error(source, RESOURCE.NOT_AUTHORIZED, "token")
         check_one_end(source, "bad-token", fatal=True)
-        expect(count_events(served, "identify") == 1, "one Identify")
+        expect(served.count("identify") == 1, "one Identify")
 
 
 def test_unknown_guild_and_channel(directory):
@@ -73,7 +73,7 @@ def test_join_that_is_not_answered(directory):
 
 
 def test_end_to_end_encryption_required(directory):
-    with server("--option", "allow-no-dave=false") as served, Source(served.info) as source:
+    with server("--dave", "1") as served, Source(served.info) as source:
         source.play()
         check_error(source, RESOURCE.SETTINGS, "DAVE")
         check_one_end(source, "dave-required", fatal=True)
@@ -86,7 +86,7 @@ def test_bad_certificates(directory):
             source.play()
             check_error(source, RESOURCE.OPEN_READ, text)
             check_one_end(source, "tls-failed", fatal=True)
-            expect(count_events(served, "identify") == 0, "nothing was sent")
+            expect(served.count("identify") == 0, "nothing was sent")
 
 
 def test_unreachable_gateway(directory):

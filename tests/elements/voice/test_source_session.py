@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from source import Gst, Source, check_one_end, closes, count_events, expect, run, server  # noqa: E402
+from source import Gst, Source, check_one_end, expect, run, server  # noqa: E402
 from server_selftest_client import main_session  # noqa: E402
 
 
@@ -22,8 +22,8 @@ def test_receives_and_leaves_properly_at_eos(directory):
         stats = check_one_end(source, "left")
         expect(stats["delivered"] == len(source.buffers), "not every datagram counted as delivered came out")
         source.stop()
-        expect(closes(served.out.lines) == {"main": 1000, "voice": 1000}, "both gateways close with 1000")
-        expect(count_events(served, "leave") == 1, "op 4 with a null channel")
+        expect(served.closes() == {"main": 1000, "voice": 1000}, "both gateways close with 1000")
+        expect(served.count("leave") == 1, "op 4 with a null channel")
         check_one_end(source, "left")
         expect(not source.errors(), "no error")
         pts = [p for p, _ in source.buffers]
@@ -39,7 +39,7 @@ def test_stop_without_eos_leaves_properly(directory):
         source.play()
         source.wait_for_buffers(10)
         source.stop()
-        expect(closes(served.out.lines) == {"main": 1000, "voice": 1000}, "both gateways close with 1000")
+        expect(served.closes() == {"main": 1000, "voice": 1000}, "both gateways close with 1000")
         check_one_end(source, "left")
 
 
@@ -96,7 +96,7 @@ def test_kicked_is_end_of_stream_with_the_reason(directory):
         check_one_end(source, "kicked")
         expect(not source.errors(), "a kick is no error")
         source.stop()
-        expect(count_events(served, "join") == 1, "no rejoin")
+        expect(served.count("join") == 1, "no rejoin")
 
 
 def test_moved_by_a_moderator(directory):
@@ -152,7 +152,7 @@ def test_two_guilds_one_token_one_identify(directory):
             two.play()
             one.wait_for_buffers(20)
             two.wait_for_buffers(20)
-            expect(count_events(served, "identify") == 1, "one Identify for both")
+            expect(served.count("identify") == 1, "one Identify for both")
             one.end()
             one.stop()
             count = len(two.buffers)
@@ -161,7 +161,7 @@ def test_two_guilds_one_token_one_identify(directory):
             two.stop()
             check_one_end(one, "left")
             check_one_end(two, "left")
-            expect(count_events(served, "identify") == 1, "still one")
+            expect(served.count("identify") == 1, "still one")
 
 
 def test_second_source_in_the_same_guild_is_refused(directory):
@@ -218,7 +218,7 @@ def test_hand_over_by_properties(directory):
             source.end()
             source.stop()
             check_one_end(source, "left")
-            expect(count_events(served, "identify") == 1, "the source opened no main gateway")
+            expect(served.count("identify") == 1, "the source opened no main gateway")
             expect(payloads == [{"op": 4, "d": {"guild_id": facts["guildId"], "channel_id": None,
                                                 "self_mute": False, "self_deaf": False}}], f"payloads {payloads}")
 
