@@ -150,6 +150,7 @@ class Served(Server):
         return [event for event in map(json.loads, list(self.out.lines)) if "event" in event]
 
     def count(self, name):
+        self.ask("stats", "stats")  # what was told before the answer has been read by now
         return sum(event["event"] == name for event in self.events())
 
     def closes(self):

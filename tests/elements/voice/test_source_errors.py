@@ -50,6 +50,7 @@ def test_wrong_token_makes_exactly_one_identify(directory):
         source.play()
         check_error(source, RESOURCE.NOT_AUTHORIZED, "token")
         check_one_end(source, "bad-token", fatal=True)
+        served.event("closed", gateway="main", code=4004)
         expect(served.count("identify") == 1, "one Identify")
 
 
