@@ -3,6 +3,8 @@
 
 #include <opus.h>
 
+#include "ext/chain/pcm_convert.hpp"
+
 namespace dv::chain {
 
 void Decoder::Destroy::operator()(OpusDecoder *decoder) const { opus_decoder_destroy(decoder); }
@@ -14,21 +16,33 @@ Decoder::Decoder(const ChainConfig &config)
       opus_decoder_create(static_cast<opus_int32>(config.rate), config.channels, &error));
 }
 
+/**
+ * Always decodes to float: the library's own way to 16 bit goes sample by sample and costs a tenth
+ * of the decoding. The result is the same to the bit.
+ */
 std::optional<ByteView> Decoder::run(ByteView packet, int frame_size, bool fec, Bytes &room) {
   if (!ok()) return std::nullopt;
-  const std::size_t sample = format_ == SampleFormat::s16 ? sizeof(opus_int16) : sizeof(float);
-  const std::size_t most = std::size_t{kMaxOpusSamples} / divisor_ * channels_ * sample;
-  if (room.size() < most) room.resize(most);
-  const std::uint8_t *data = packet.empty() ? nullptr : packet.data();
-  const auto size = static_cast<opus_int32>(packet.size());
+  const std::size_t most = std::size_t{kMaxOpusSamples} / divisor_ * channels_;
+  const std::size_t float_size = most * sizeof(float);
+  if (room.size() < float_size + most * sizeof(opus_int16))
+    room.resize(float_size + most * sizeof(opus_int16));
+  auto *pcm = reinterpret_cast<float *>(room.data());
   const int n =
-      format_ == SampleFormat::s16
-          ? opus_decode(decoder_.get(), data, size, reinterpret_cast<opus_int16 *>(room.data()),
-                        frame_size, fec ? 1 : 0)
-          : opus_decode_float(decoder_.get(), data, size, reinterpret_cast<float *>(room.data()),
-                              frame_size, fec ? 1 : 0);
+      opus_decode_float(decoder_.get(), packet.empty() ? nullptr : packet.data(),
+                        static_cast<opus_int32>(packet.size()), pcm, frame_size, fec ? 1 : 0);
   if (n < 0) return std::nullopt;
-  return ByteView(room).first(static_cast<std::size_t>(n) * channels_ * sample);
+  const std::size_t count = static_cast<std::size_t>(n) * channels_;
+  if (format_ == SampleFormat::f32) return ByteView(room).first(count * sizeof(float));
+  // What is made up is not clipped softly by the library either.
+  if (!packet.empty() && !fec) soft_clip(pcm, n);
+  to_s16(pcm, reinterpret_cast<opus_int16 *>(room.data() + float_size), count);
+  return ByteView(room).subspan(float_size, count * sizeof(opus_int16));
+}
+
+void Decoder::soft_clip(float *pcm, int samples) {
+  const bool idle = clip_memory_[0] == 0 && clip_memory_[1] == 0;
+  if (idle && within_full_scale(pcm, static_cast<std::size_t>(samples) * channels_)) return;
+  opus_pcm_soft_clip(pcm, samples, static_cast<int>(channels_), clip_memory_);
 }
 
 std::optional<ByteView> Decoder::decode(ByteView packet, Bytes &room) {
@@ -48,6 +62,7 @@ std::optional<ByteView> Decoder::conceal(std::uint32_t samples, Bytes &room) {
 
 void Decoder::reset() {
   if (ok()) opus_decoder_ctl(decoder_.get(), OPUS_RESET_STATE);
+  clip_memory_[0] = clip_memory_[1] = 0;
 }
 
 void DecoderPool::reserve() {

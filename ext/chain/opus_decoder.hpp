@@ -35,9 +35,11 @@ class Decoder {
     void operator()(OpusDecoder *decoder) const;
   };
   std::optional<ByteView> run(ByteView packet, int frame_size, bool fec, Bytes &room);
+  void soft_clip(float *pcm, int samples);
 
   std::unique_ptr<OpusDecoder, Destroy> decoder_;
   SampleFormat format_;
+  float clip_memory_[2] = {0, 0};
   unsigned channels_;
   std::uint32_t divisor_;  // 48 kHz samples per sample
 };

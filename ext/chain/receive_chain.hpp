@@ -83,9 +83,9 @@ class ChainSink {
  * Nothing of a stream moves (no state is even made for it) before a transport tag has verified.
  *
  * A session needs a TransportKeyUpdate, a DaveUpdate (with version 0 where calls are not encrypted)
- * and an SsrcUpdate per speaker; until they are there its packets wait, at most `key_wait`. Extended
- * numbers of a stream begin in the second block of 65536, so that a chain that takes over a stream
- * starts from there again: only their low 16 bits are the same as before.
+ * and an SsrcUpdate per speaker; until they are there its packets wait, at most `key_wait`.
+ * Extended numbers of a stream begin in the second block of 65536, so that a chain that takes over
+ * a stream starts from there again: only their low 16 bits are the same as before.
  */
 class ReceiveChain {
  public:

@@ -3,6 +3,7 @@
 
 #include <opus.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,8 @@ class OpusSource {
     int samples = 960;  ///< per packet
     int bitrate = 32000;
     bool fec = true;
-    bool voice = true;  ///< false: the CELT mode of music
+    bool voice = true;    ///< false: the CELT mode of music
+    double loudness = 1;  ///< above about 2.5 the input clips
   };
 
   OpusSource() : OpusSource(Config{}) {}
@@ -44,8 +46,9 @@ class OpusSource {
       for (int harmonic = 1; harmonic <= 6; ++harmonic)
         v += std::sin(2 * 3.14159265 * pitch * harmonic * t) / harmonic;
       v *= 6000 * (0.6 + 0.4 * std::sin(2 * 3.14159265 * 4 * t));
-      pcm[static_cast<std::size_t>(2 * i)] = static_cast<opus_int16>(v);
-      pcm[static_cast<std::size_t>(2 * i + 1)] = static_cast<opus_int16>(v * 0.7);
+      v *= config_.loudness;
+      pcm[static_cast<std::size_t>(2 * i)] = limited(v);
+      pcm[static_cast<std::size_t>(2 * i + 1)] = limited(v * 0.7);
     }
     Bytes packet(1500);
     const int size = opus_encode(encoder_.get(), pcm.data(), config_.samples, packet.data(),
@@ -58,6 +61,10 @@ class OpusSource {
   struct Destroy {
     void operator()(OpusEncoder *encoder) const { opus_encoder_destroy(encoder); }
   };
+  static opus_int16 limited(double v) {
+    return static_cast<opus_int16>(std::clamp(v, -32768.0, 32767.0));
+  }
+
   Config config_;
   std::unique_ptr<OpusEncoder, Destroy> encoder_;
   std::uint64_t at_ = 0;

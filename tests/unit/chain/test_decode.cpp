@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <opus.h>
 
+#include <limits>
+
+#include "ext/chain/pcm_convert.hpp"
 #include "ext/wire/opus_packet.hpp"
 #include "tests/unit/chain/harness.hpp"
 
@@ -84,6 +87,71 @@ TEST_CASE("what the chain decodes is what libopus decodes, bit by bit") {
           }
           CHECK(h.sink.account[Verdict::delivered] == expected.size());
         }
+}
+
+TEST_CASE("overdriven voices, too, are what libopus makes of them") {
+  for (bool voice : {true, false})
+    for (std::uint8_t channels : {std::uint8_t{1}, std::uint8_t{2}}) {
+      ChainConfig config;
+      config.channels = channels;
+      Harness h(config);
+      SealedStream speaker(h.session, 11, 7);
+      h.apply(speaker.binding());
+      OpusSource source({.bitrate = 24000, .voice = voice, .loudness = 12});
+      Reference reference(config);
+      std::vector<Bytes> expected;
+      int beyond = 0;
+      for (int i = 0; i < 150; ++i) {
+        const Bytes opus = source.next();
+        const Bytes datagram = speaker.send(opus);
+        // From time to time one is lost, and made up either way.
+        if (i % 20 == 15) continue;
+        if (i % 20 == 16)
+          expected.push_back(parse_opus(opus)->has_fec ? reference.fec(opus, 960)
+                                                       : reference.plc(960));
+        expected.push_back(reference.decode(opus));
+        const auto *pcm = reinterpret_cast<const std::int16_t *>(expected.back().data());
+        for (std::size_t n = 0; n < expected.back().size() / 2; ++n)
+          beyond += pcm[n] == 32767 || pcm[n] == -32768 ? 1 : 0;
+        h.receive(datagram);
+        h.pass(20ms);
+      }
+      h.pass(200ms);
+      h.check_closed();
+      CHECK(beyond > 0);
+      REQUIRE(h.sink.frames.size() == expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i)
+        REQUIRE(h.sink.frames[i].data == expected[i]);
+    }
+}
+
+TEST_CASE("conversion to 16 bit limits, rounds half to even, and survives what is no number") {
+  const float in[] = {0.0f,
+                      1.0f,
+                      -1.0f,
+                      2.0f,
+                      -2.0f,
+                      0.5f / 32768,
+                      1.5f / 32768,
+                      -2.5f / 32768,
+                      std::numeric_limits<float>::quiet_NaN(),
+                      std::numeric_limits<float>::infinity(),
+                      -std::numeric_limits<float>::infinity(),
+                      1e30f};
+  const std::int16_t expected[] = {0, 32767, -32768, 32767, -32768, 0,
+                                   2, -2,    -32768, 32767, -32768, 32767};
+  for (std::size_t from = 0; from < 12; ++from) {
+    std::int16_t out[12];
+    chain::to_s16(in + from, out, 12 - from);
+    for (std::size_t i = from; i < 12; ++i) CHECK(out[i - from] == expected[i]);
+  }
+  CHECK(chain::within_full_scale(in, 3));
+  for (std::size_t at = 0; at < 9; ++at) {
+    float quiet[9] = {};
+    CHECK(chain::within_full_scale(quiet, 9));
+    quiet[at] = at % 2 == 0 ? 1.01f : -1.01f;
+    CHECK_FALSE(chain::within_full_scale(quiet, 9));
+  }
 }
 
 TEST_CASE("without loss or disorder nothing waits, but the first frame") {
