@@ -14,8 +14,9 @@ VoiceVerdict fatal_voice(EndReason end, const char *meaning, const char *advice)
   return {VoiceReaction::fatal, meaning, end, advice};
 }
 
+/** The server blames this client; that rarely is better the second time. */
 VoiceVerdict once_voice(EndReason end, const char *meaning, const char *advice) {
-  return {VoiceReaction::new_session_once, meaning, end, advice};
+  return {VoiceReaction::new_session_few, meaning, end, advice, 1};
 }
 
 constexpr const char *kUpdateAdvice =
@@ -117,8 +118,8 @@ VoiceVerdict judge_voice_close(CloseCode code) {
     case 4022:
       return {VoiceReaction::wait_verdict, "call terminated"};
     default:
-      return once_voice(EndReason::protocol_error, "unknown close code",
-                        "The server closed the session with a code that is not known.");
+      return {VoiceReaction::new_session_few, "unknown close code", EndReason::protocol_error,
+              "The server closed the session with a code that is not known.", 5};
   }
 }
 

@@ -27,16 +27,17 @@ MainVerdict judge_main_close(CloseCode code);
 enum class VoiceReaction : std::uint8_t {
   resume,
   new_session,
-  new_session_once,  ///< a second time within a minute of good service is fatal
-  wait_verdict,      ///< the main gateway tells what it meant
+  new_session_few,  ///< beyond `chances` without a minute of good service in between: fatal
+  wait_verdict,     ///< the main gateway tells what it meant
   fatal,
 };
 
 struct VoiceVerdict {
   VoiceReaction reaction = VoiceReaction::resume;
   const char *meaning = "";
-  EndReason end{};          ///< for `fatal` and the second `new_session_once`
+  EndReason end{};          ///< for `fatal` and `new_session_few`
   const char *advice = "";  ///< likewise
+  unsigned chances = 0;     ///< for `new_session_few`
 };
 VoiceVerdict judge_voice_close(CloseCode code);
 

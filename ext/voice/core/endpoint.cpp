@@ -130,6 +130,8 @@ std::optional<HostPort> parse_endpoint(std::string_view endpoint, bool loopback)
   if (endpoint.size() > kMaxHost + 6) return std::nullopt;
   auto address = split_authority(endpoint);
   if (!address || !host_allowed(address->host, loopback)) return std::nullopt;
+  // Discord has named the port of plain HTTP for servers that speak TLS on 443 only.
+  if (address->port == 80) address->port = 443;
   return address;
 }
 

@@ -39,11 +39,6 @@ struct VoiceServer {
 struct MemberKnown {
   Member member;
 };
-/** Somebody else's voice state: in which channel he is now (0: none). */
-struct MemberMoved {
-  UserId user = 0;
-  ChannelId channel = 0;
-};
 /** The guild is gone: removed from it, or never was a member; `outage` means it comes back. */
 struct GuildGone {
   bool outage = false;
@@ -79,8 +74,8 @@ struct MainFailed {
 };
 
 using GuildEvent =
-    std::variant<GuildReady, JoinSent, OwnVoiceState, VoiceServer, MemberKnown, MemberMoved,
-                 GuildGone, ChannelDeleted, ChannelFacts, MainLost, MainResumed, MainFailed>;
+    std::variant<GuildReady, JoinSent, OwnVoiceState, VoiceServer, MemberKnown, GuildGone,
+                 ChannelDeleted, ChannelFacts, MainLost, MainResumed, MainFailed>;
 
 /**
  * Voice credentials of a bot that lives elsewhere. Field names of the JSON form are Lavalink's:

@@ -106,7 +106,7 @@ void MainGateway::Impl::on_guild_create(const main_msg::GuildCreate &guild) {
     tell_names(guild.guild);
     return;
   }
-  tell_ready(guild.guild, it->second, new_session_);
+  tell_ready(guild.guild, it->second, true);
 }
 
 void MainGateway::Impl::on_guild_delete(const main_msg::GuildDelete &guild) {
@@ -134,10 +134,7 @@ void MainGateway::Impl::on_voice_state(main_msg::VoiceStateUpdate &update) {
     notify(update.guild, MemberKnown{*update.member});
   }
   if (!watched) return;
-  if (state.user != self_) {
-    notify(update.guild, MemberMoved{state.user, state.channel.value_or(0)});
-    return;
-  }
+  if (state.user != self_) return;
   // Another process with this token has voice states of its own, told apart by the session id. That
   // ours carries the id of READY is practice, not promise: it is relied on once it has been seen.
   const bool ours = session_ && state.session_id == session_->id;

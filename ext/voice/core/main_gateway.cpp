@@ -145,7 +145,6 @@ void MainGateway::Impl::authenticate(Time now) {
 void MainGateway::Impl::send_identify(Time now) {
   config_.budget->spend(now);
   stats_.identifies++;
-  new_session_ = true;
   state_ = State::identifying;
   deadline_ = now + kReadyTimeout;
   send(main_msg::identify(config_.token), now);

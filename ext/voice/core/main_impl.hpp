@@ -136,7 +136,6 @@ class MainGateway::Impl {
 
   Time started_{};
   bool ever_ready_ = false;
-  bool new_session_ = false;  ///< the session is younger than the loss before it
   bool told_lost_ = false;
   bool own_ids_match_ = false;  ///< own voice states carry the id of this session, as they should
   std::uint32_t resume_tries_ = 0;

@@ -68,6 +68,7 @@ void VoiceConnection::Impl::check_session_ends(Time now) {
       continue;
     }
     actions_.push_back(Keys{SessionEndUpdate{it->first}});
+    if (session_ == it->first) session_ = 0;
     it = session_ends_.erase(it);
   }
 }

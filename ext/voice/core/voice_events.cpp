@@ -92,20 +92,24 @@ void VoiceConnection::Impl::on_binary(ByteView frame, Time) {
   }
 }
 
-void VoiceConnection::Impl::enter(UserId user) {
-  if (user == self_ || !roster_.enter(user)) return;
-  tell(SpeakerJoined{roster_.member(user)});
-  if (!roster_.named(user)) actions_.push_back(WantNames{{user}});
+void VoiceConnection::Impl::enter(const std::vector<UserId> &users) {
+  std::vector<UserId> unnamed;
+  for (const UserId user : users) {
+    if (user == self_ || !roster_.enter(user)) continue;
+    tell(SpeakerJoined{roster_.member(user)});
+    if (!roster_.named(user)) unnamed.push_back(user);
+  }
+  if (!unnamed.empty()) actions_.push_back(WantNames{std::move(unnamed)});
 }
 
 void VoiceConnection::Impl::on_clients(const std::vector<UserId> &users) {
-  for (const UserId user : users) enter(user);
+  enter(users);
   if (dave_) apply(dave_->clients_connect(users));
 }
 
 void VoiceConnection::Impl::on_speaking(const voice_msg::Speaking &speaking, Time now) {
   if (speaking.user == self_) return;
-  enter(speaking.user);
+  enter({speaking.user});
   apply(ssrcs_.bind_audio(speaking.user, speaking.ssrc, now));
   if (speaking.flags != 0) watchdog_.on_speaking(now);
   tell(Speaking{session_, speaking.ssrc, roster_.member(speaking.user), speaking.flags});
@@ -113,7 +117,7 @@ void VoiceConnection::Impl::on_speaking(const voice_msg::Speaking &speaking, Tim
 
 void VoiceConnection::Impl::on_video(const voice_msg::Video &video, Time now) {
   if (video.user == self_) return;
-  enter(video.user);
+  enter({video.user});
   for (const Ssrc ssrc : video.video) {
     if (ssrc != video.audio) apply(ssrcs_.bind_other(video.user, ssrc, StreamKind::video));
   }

@@ -132,7 +132,7 @@ class VoiceConnection::Impl {
   void on_clients(const std::vector<UserId> &users);
   void on_video(const voice_msg::Video &video, Time now);
   void on_client_gone(UserId user, Time now);
-  void enter(UserId user);
+  void enter(const std::vector<UserId> &users);
   void apply(const SsrcTable::Changes &changes);
   void apply(dave::Actions actions);
   bool session_live() const;
@@ -145,7 +145,8 @@ class VoiceConnection::Impl {
   void verdict_expired(Time now);
   void leave_and_rejoin(Time now);
   void protocol_failure(const std::string &why, Time now);
-  bool spend_second_chance(Time now);
+  void note_service(Time now);
+  bool spend_chance(unsigned chances, Time now);
 
   Random random_;
   Backoff backoff_;
@@ -191,7 +192,7 @@ class VoiceConnection::Impl {
   Time roster_at_ = kNever;  ///< suspects have gone
   std::uint32_t resume_tries_ = 0;
   Time ready_since_ = kNever;
-  bool second_chance_spent_ = false;
+  unsigned spent_chances_ = 0;
   std::map<SessionId, Time> session_ends_;
 };
 

@@ -44,7 +44,6 @@ void VoiceConnection::Impl::on_guild_event(GuildEvent &event, Time now) {
           [&](OwnVoiceState &state) { on_own_state(state, now); },
           [&](VoiceServer &server) { on_server(server, now); },
           [&](const MemberKnown &known) { on_member(known.member); },
-          [](const MemberMoved &) {},
           [&](const GuildGone &gone) {
             const std::string guild = "guild " + std::to_string(config_.guild);
             if (gone.never_member) {

@@ -38,12 +38,12 @@ void VoiceConnection::Impl::on_closed(CloseCode code, Time now) {
       if (state_ == State::resuming) stats_.resume_failures++;
       begin_backoff(why, now);
       break;
-    case VoiceReaction::new_session_once:
-      if (spend_second_chance(now)) {
+    case VoiceReaction::new_session_few:
+      if (spend_chance(verdict.chances, now)) {
         begin_backoff(why, now);
       } else {
         end(verdict.end, true,
-            "The voice session in " + channel_text() + " was refused twice: " +
+            "The voice session in " + channel_text() + " was refused again: " +
                 describe_close(code, verdict.meaning) + ". " + verdict.advice);
       }
       break;
@@ -58,16 +58,20 @@ void VoiceConnection::Impl::on_closed(CloseCode code, Time now) {
   }
 }
 
-/** One failure of this side's making is forgiven per stretch of good service. */
-bool VoiceConnection::Impl::spend_second_chance(Time now) {
-  if (ready_since_ != kNever && now - ready_since_ >= kGoodService) second_chance_spent_ = false;
-  if (second_chance_spent_) return false;
-  second_chance_spent_ = true;
-  return true;
+/** Before a session's time of service is forgotten. */
+void VoiceConnection::Impl::note_service(Time now) {
+  if (ready_since_ != kNever && now - ready_since_ >= kGoodService) spent_chances_ = 0;
+  ready_since_ = kNever;
+}
+
+/** Some failures are forgiven, but only so many without good service in between. */
+bool VoiceConnection::Impl::spend_chance(unsigned chances, Time now) {
+  note_service(now);
+  return spent_chances_++ < chances;
 }
 
 void VoiceConnection::Impl::protocol_failure(const std::string &why, Time now) {
-  if (spend_second_chance(now)) {
+  if (spend_chance(1, now)) {
     begin_backoff(why, now);
     return;
   }

@@ -70,7 +70,7 @@ void VoiceConnection::Impl::drop_link(Time now) {
   udp_.stop();
   watchdog_.stop();
   backoff_.on_unhealthy(now);
-  ready_since_ = kNever;
+  note_service(now);
   identified_ = described_ = false;
   mode_.reset();
   udp_address_.reset();
@@ -175,7 +175,6 @@ void VoiceConnection::Impl::on_resumed(Time now) {
   state_ = State::ready;
   deadline_ = attempt_deadline_ = kNever;
   resume_tries_ = 0;
-  ready_since_ = now;
   backoff_.on_healthy(now);
   watchdog_.start(false, now);
   stats_.resumes++;

@@ -2,6 +2,7 @@
 #include "tests/unit/voice/fake_discord.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "ext/wire/udp_control.hpp"
 
@@ -64,9 +65,14 @@ void FakeDiscord::pump() {
 
 void FakeDiscord::run(Time span) {
   const Time end = now + span;
+  unsigned idle_rounds = 0;
   while (true) {
     const Time next = std::min(main->next_wakeup(), voice->next_wakeup());
     if (next > end) break;
+    // A machine that wants to be woken again and again without doing anything is a busy loop.
+    idle_rounds = next > now ? 0 : idle_rounds + 1;
+    if (idle_rounds > 100)
+      throw std::runtime_error("busy loop at state " + std::string(voice->state_name()));
     now = std::max(now, next);
     main->advance(now);
     pump();
@@ -220,7 +226,8 @@ void FakeDiscord::on_main_text(const Json &message) {
     Json members = Json::array();
     for (const auto &id : message["d"]["user_ids"]) {
       const std::string text = id;
-      members.push_back(member_json(std::stoull(text), "user" + text.substr(text.size() - 2)));
+      members.push_back(
+          member_json(std::stoull(text), "user" + std::to_string(std::stoull(text) % 100)));
     }
     dispatch("GUILD_MEMBERS_CHUNK", {{"guild_id", text_of(kGuild)}, {"members", members}});
   }
@@ -302,7 +309,7 @@ void FakeDiscord::perform(VoiceAction &action) {
 void FakeDiscord::voice_sends(int op, const Json &d, bool numbered) {
   const unsigned generation = voice_generation_;
   Json message{{"op", op}, {"d", d}};
-  if (numbered) message["seq"] = ++voice_seq;
+  if (numbered) message["seq"] = voice_seq = (voice_seq + 1) & 0xFFFF;
   const std::string text = message.dump();
   later([this, generation, text] {
     if (generation == voice_generation_ && voice_open) voice->on_voice_text(text, now);
@@ -311,7 +318,7 @@ void FakeDiscord::voice_sends(int op, const Json &d, bool numbered) {
 
 void FakeDiscord::voice_sends_binary(std::uint8_t op, const Bytes &payload) {
   Writer out;
-  out.u16(static_cast<std::uint16_t>(++voice_seq)).u8(op).put(payload);
+  out.u16(static_cast<std::uint16_t>(voice_seq = (voice_seq + 1) & 0xFFFF)).u8(op).put(payload);
   const Bytes frame = out.release();
   const unsigned generation = voice_generation_;
   later([this, generation, frame] {
