@@ -157,7 +157,8 @@ void VoiceConnection::Impl::apply(dave::Actions actions) {
                      actions_.push_back(voice::SendBinary{std::move(binary.payload)});
                    },
                    [&](dave::EpochChanged &epoch) {
-                     if (!epoch.executed) return;
+                     // What a session starts with is told by `Connected`.
+                     if (!epoch.executed || !described_) return;
                      stats_.dave_transitions++;
                      tell(EpochChanged{session_, epoch.version, epoch.epoch,
                                        std::move(epoch.privacy_code)});
