@@ -94,6 +94,27 @@ class Server:
         self.command(cmd, **fields)
         return self.event(answer)
 
+    def stats_when(self, predicate, what):
+        """Asks for statistics until they fit."""
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            stats = self.ask("stats", "stats")
+            if predicate(stats):
+                return stats
+            time.sleep(0.2)
+        raise Failure(f"waited {LIMIT:.0f} s for {what}; last statistics: {stats}")
+
+    def talk_a_while(self, packets=150):
+        """Until each speaker has sent so many packets."""
+        return self.stats_when(
+            lambda s: s["speakers"] and all(x["sent"] >= packets for x in s["speakers"]), f"{packets} packets each")
+
+    def hush(self):
+        """All speakers fall silent; returns when their last packet has left."""
+        self.command("stop-speaking")
+        self.stats_when(lambda s: not any(x["talking"] for x in s["speakers"]), "silence")
+        time.sleep(0.5)  # what the faults hold back leaves within this
+
     @property
     def source(self):
         i = self.info

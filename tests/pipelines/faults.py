@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""Loss, reordering, duplicates, padding, extensions, wraps, rubbish: what came in time comes out, once, in order."""
+import json
+import time
+from collections import defaultdict
+
+from audio import read_truth
+from harness import Server, expect, run
+from inside import Pipeline, expect_closed
+
+BAD_NETWORK = {"loss": 5, "reorder": 5, "duplicate": 2, "padding": 10, "extension": 50, "seed": 7,
+               "start-seq": 65500, "start-rtp": 4294967000}
+
+
+def packets_and_truth(directory, faults, during=None, decrypt="decode=false", packets=250):
+    truth = directory / "truth.jsonl"
+    with Server("--speakers", "3", "--truth", str(truth), "--faults", json.dumps(faults)) as server:
+        with Pipeline(server, decrypt, "rtpjitterreorder name=reorder latency=1000", collect=True) as pipeline:
+            pipeline.play().wait_message("discordvoicesrc-connected")
+            server.talk_a_while(packets)
+            if during:
+                during(server)
+            server.hush()
+            server.ask("stats", "stats")
+            pipeline.end()
+            return read_truth(truth), list(pipeline.packets), pipeline.stats()
+
+
+def expect_all_in_order(truth, heard):
+    got = defaultdict(list)
+    for ssrc, seq, payload in heard:
+        got[ssrc].append((seq, payload))
+    sent = defaultdict(list)
+    for p in truth:
+        if p.fault not in ("dropped", "corrupted", "truncated"):
+            sent[p.ssrc].append((p.seq, p.opus))
+    expect(sent, "nothing was sent")
+    for ssrc, packets in sent.items():
+        first = got[ssrc][0][0] if got[ssrc] else None
+        order = [(seq - first) % 65536 for seq, _ in got[ssrc]]
+        expect(order == sorted(order), f"SSRC {ssrc}: out of order")
+        expect(len(set(order)) == len(order), f"SSRC {ssrc}: something came twice")
+        missing = set(packets) - set(got[ssrc])
+        expect(not missing, f"SSRC {ssrc}: {len(missing)} of {len(packets)} packets are missing")
+        expect(len(got[ssrc]) == len(packets), f"SSRC {ssrc}: {len(got[ssrc])} came, {len(packets)} were sent")
+
+
+def bad_network(directory):
+    truth, heard, stats = packets_and_truth(directory, BAD_NETWORK)
+    expect_closed(stats)
+    expect_all_in_order(truth, heard)
+    faults = defaultdict(int)
+    for p in truth:
+        faults[p.fault] += 1
+    expect(faults["dropped"] > 5 and faults["reordered"] > 5, f"the network was too good: {dict(faults)}")
+    print(f"# {len(truth)} packets, {dict(faults)}, account {stats}")
+
+
+def bad_network_decoded(directory):
+    truth, _, stats = packets_and_truth(directory, BAD_NETWORK, decrypt="decode=true latency=1000")
+    expect_closed(stats)
+    arrived = sum(1 for p in truth if p.fault != "dropped")
+    expect(stats["delivered"] == arrived, f"{arrived} arrived, {stats['delivered']} were delivered: {stats}")
+
+
+def rubbish(directory):
+    def pour(server):
+        for kind in ("random", "truncated", "forged"):
+            server.command("garbage", kind=kind, count=2000)
+        time.sleep(0.5)
+
+    truth, heard, stats = packets_and_truth(directory, {}, during=pour)
+    expect_closed(stats)
+    expect_all_in_order(truth, heard)
+    bad = stats["received"] - stats["delivered"]
+    expect(bad > 1000, f"the rubbish was not counted: {stats}")
+    print(f"# {bad} pieces of rubbish counted: {stats}")
+
+
+run([
+    ("a bad network, opened only: everything that arrived, once, in order", bad_network),
+    ("a bad network, decoded: the account closes", bad_network_decoded),
+    ("rubbish is counted and harms nobody", rubbish),
+])
