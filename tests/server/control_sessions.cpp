@@ -93,6 +93,16 @@ json dispatch(Core &core, const json &c) {
   return command_done();
 }
 
+/** What must never show outside the client's memory: the keys and the voice tokens in use, as hex. */
+json secrets(Core &core, const json &) {
+  json all = json::array();
+  for (const auto &session : core.voice.sessions()) {
+    if (session->transport != nullptr) all.push_back(hex(session->transport->key()));
+    all.push_back(hex(view(session->token)));
+  }
+  return {{"ok", true}, {"event", "secrets"}, {"secrets", all}};
+}
+
 /** Sessions of real clients, of one user or all, with their voice states. */
 template <typename F>
 json for_clients(Core &core, const json &c, F f) {
@@ -213,6 +223,7 @@ void add_session_commands(Commands &commands) {
   commands["raw-main"] = raw_main;
   commands["raw-voice"] = raw_voice;
   commands["dispatch"] = dispatch;
+  commands["secrets"] = secrets;
   commands["move"] = move;
   commands["move-channel"] = move_channel;
   commands["kick"] = kick;

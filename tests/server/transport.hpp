@@ -34,6 +34,8 @@ class Transport {
   /** The RTP packet of a client's datagram. */
   std::optional<Bytes> open_rtp(ByteView datagram);
   std::optional<Bytes> open_rtcp(ByteView datagram);
+  /** For tests that look for it where it must not be. */
+  ByteView key() const { return key_; }
 
  private:
   Bytes seal(ByteView packet, std::size_t clear, std::uint32_t nonce);
