@@ -15,7 +15,7 @@ def on_pad_added(reorder, pad, pipeline):
     """One branch a speaker: here to a level meter, in your program to whatever you like."""
     convert = Gst.ElementFactory.make("audioconvert")
     sink = Gst.ElementFactory.make("fakesink")
-    sink.props.async_ = False
+    sink.set_property("async", False)  # speakers come while the pipeline plays
     for element in (convert, sink):
         pipeline.add(element)
         element.sync_state_with_parent()

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """What a person gets for a mistake: one error that says what happened, to what, and what to do."""
-import os
 import re
 
 from harness import Launch, Server, expect, run
@@ -9,7 +8,7 @@ TO_NOTHING = ["!", "discorddecrypt", "!", "fakesink"]
 
 
 def errors_of(output):
-    return re.findall(r"^ERROR: from element (\S+?): (.*)$", output, re.M)
+    return re.findall(r"ERROR: from element (\S+?): (.*)$", output, re.M)
 
 
 def one_error(server, changes=(), token=None, words=(), tail=TO_NOTHING, env=None):
@@ -49,7 +48,7 @@ def unknown_channel(_):
 
 
 def full_channel(_):
-    with Server("--option", "join_answer=false") as server:
+    with Server("--option", "join-answer=false") as server:
         print("#", one_error(server, ("timeout=3000000000",), words=("full", "permission")))
 
 

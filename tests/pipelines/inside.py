@@ -30,7 +30,8 @@ class Pipeline:
 
     def _link(self, _, pad, collect):
         sink = Gst.ElementFactory.make("fakesink")
-        sink.props.sync, sink.props.async_ = False, False
+        sink.set_property("sync", False)
+        sink.set_property("async", False)
         self.pipeline.add(sink)
         sink.sync_state_with_parent()
         if collect:
