@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "ext/voice/core/endpoint.hpp"
 #include "ext/voice/net/chance.hpp"
 #include "ext/voice/net/trust.hpp"
 
@@ -14,12 +15,21 @@ namespace {
 // GUILD_CREATE of a big guild is megabytes.
 constexpr std::size_t kMaxPayload = 16 * 1024 * 1024;
 
-using Registry = std::map<std::string, std::weak_ptr<MainSession>>;
+struct Account {
+  std::weak_ptr<MainSession> session;
+  // Outlives the sessions: Discord counts a token's Identifies by the day.
+  std::shared_ptr<IdentifyBudget> budget;
+};
 
-// Touched on the loop only; there is one loop at a time, and it outlives its sessions.
-Registry &registry() {
-  static Registry sessions;
-  return sessions;
+// By token. Touched on the loop only; there is one loop at a time.
+std::map<std::string, Account> &accounts() {
+  static std::map<std::string, Account> all;
+  return all;
+}
+
+std::shared_ptr<IdentifyBudget> make_budget(const std::string &url) {
+  return is_loopback_url(url) ? std::make_shared<IdentifyBudget>(0s)
+                              : std::make_shared<IdentifyBudget>();
 }
 
 /** A digest, so that the registry holds no second copy of the token. */
@@ -45,22 +55,20 @@ std::string identify(const MainKey &key) {
 }  // namespace
 
 std::shared_ptr<MainSession> MainSession::acquire(NetLoop &loop, const MainKey &key) {
-  std::string id = identify(key);
-  std::weak_ptr<MainSession> &slot = registry()[id];
-  std::shared_ptr<MainSession> session = slot.lock();
+  Account &account = accounts()[identify(key)];
+  std::shared_ptr<MainSession> session = account.session.lock();
   if (session && !session->stopping_ && !session->machine_.failed()) return session;
-  session = std::make_shared<MainSession>(loop, key, std::move(id));
-  slot = session;
+  if (!account.budget) account.budget = make_budget(key.url);
+  session = std::make_shared<MainSession>(loop, key, account.budget);
+  account.session = session;
   session->start(NetLoop::now());
   return session;
 }
 
-std::size_t MainSession::count() { return registry().size(); }
-
-MainSession::MainSession(NetLoop &loop, const MainKey &key, std::string id)
+MainSession::MainSession(NetLoop &loop, const MainKey &key, std::shared_ptr<IdentifyBudget> budget)
     : loop_(loop),
-      id_(std::move(id)),
-      machine_(MainConfig{key.token.clone(), key.url, key.startup_timeout}, chance()),
+      machine_(MainConfig{key.token.clone(), key.url, key.startup_timeout, std::move(budget)},
+               chance()),
       timer_(loop, [this] {
         auto self = shared_from_this();
         machine_.advance(NetLoop::now());
@@ -73,12 +81,7 @@ MainSession::MainSession(NetLoop &loop, const MainKey &key, std::string id)
   }
 }
 
-MainSession::~MainSession() {
-  const auto slot = registry().find(id_);
-  // A successor may have taken the place while this one said goodbye.
-  if (slot != registry().end() && slot->second.expired()) registry().erase(slot);
-  g_clear_object(&trust_);
-}
+MainSession::~MainSession() { g_clear_object(&trust_); }
 
 void MainSession::start(Time now) {
   machine_.start(now);

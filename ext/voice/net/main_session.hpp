@@ -36,10 +36,8 @@ class MainSession : public std::enable_shared_from_this<MainSession> {
 
   /** On the loop: the running one for this key, or a new one. */
   static std::shared_ptr<MainSession> acquire(NetLoop &loop, const MainKey &key);
-  /** Main sessions that are open in the process; on the loop. */
-  static std::size_t count();
 
-  MainSession(NetLoop &loop, const MainKey &key, std::string id);
+  MainSession(NetLoop &loop, const MainKey &key, std::shared_ptr<IdentifyBudget> budget);
   ~MainSession();
 
   /** False when another source of this process is in that guild already. */
@@ -63,7 +61,6 @@ class MainSession : public std::enable_shared_from_this<MainSession> {
   void notify(GuildId guild, GuildEvent event);
 
   NetLoop &loop_;
-  const std::string id_;  // its place in the registry
   GTlsDatabase *trust_ = nullptr;
   std::string trust_error_;
   MainGateway machine_;
