@@ -6,7 +6,7 @@ namespace dv {
 const char *stats_name(Verdict verdict) {
   static constexpr std::array<const char *, kVerdicts> kNames = {
       "delivered",
-      "padding-only",
+      "drop-padding-only",
       "drop-malformed",
       "drop-not-audio",
       "drop-no-transport-key",

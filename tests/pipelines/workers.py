@@ -27,7 +27,7 @@ def wait_until(predicate, what):
 def under(signal_number, times):
     def test(directory):
         truth = directory / "truth.jsonl"
-        with Server("--speakers", "4", "--truth", str(truth)) as server:
+        with Server("--speakers", "4", "--truth", str(truth), "--option", "rtcp-interval-ms=0") as server:
             with Pipeline(server, "max-workers=2 latency=1000") as pipeline:
                 pipeline.play().wait_message("discordvoicesrc-connected")
                 server.talk_a_while(60)
