@@ -32,7 +32,7 @@ void DecodeStage::settle() {
 bool DecodeStage::packet(const Packet &packet, std::uint64_t number, bool restart) {
   if (restart) {
     settle();
-    decoder_->reset();
+    if (decoder_) decoder_->reset();
     any_ = false;
   }
   // A successor of a lost worker is being brought up to date: what it misses was told before.
@@ -45,6 +45,7 @@ bool DecodeStage::packet(const Packet &packet, std::uint64_t number, bool restar
   if (missing_.count != 0) conceal(packet);
   if (packet.content == Content::nothing) return true;
 
+  if (!decoder_) decoder_ = shared_.decoders.get();
   auto pcm = decoder_->decode(packet.payload(), shared_.room);
   const bool good = pcm.has_value();
   if (!good) pcm = decoder_->conceal(packet.samples, shared_.room);

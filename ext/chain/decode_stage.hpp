@@ -32,7 +32,7 @@ struct DecodeShared {
 class DecodeStage {
  public:
   DecodeStage(DecodeShared &shared, StreamNames names, bool ordered)
-      : shared_(shared), names_(names), ordered_(ordered), decoder_(shared.decoders.get()) {}
+      : shared_(shared), names_(names), ordered_(ordered) {}
   ~DecodeStage() { shared_.decoders.put(std::move(decoder_)); }
   DecodeStage(const DecodeStage &) = delete;
   DecodeStage &operator=(const DecodeStage &) = delete;
@@ -59,8 +59,8 @@ class DecodeStage {
 
   DecodeShared &shared_;
   StreamNames names_;
-  const bool ordered_;  // numbers arrive ascending, gaps are final
-  std::unique_ptr<Decoder> decoder_;
+  const bool ordered_;                // numbers arrive ascending, gaps are final
+  std::unique_ptr<Decoder> decoder_;  // null until there is something to decode
   Missing missing_;
   bool any_ = false;            // something was decoded: the three below are valid
   std::uint32_t last_end_ = 0;  // RTP time behind the last frame
