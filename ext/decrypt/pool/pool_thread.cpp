@@ -22,7 +22,7 @@ constexpr Time kStartTimeout = 20s;
 constexpr Time kEndTimeout = 2s;
 constexpr Time kFullRing = 2ms;
 // Between packets a stream is silent, but not gone.
-constexpr Time kShortestIdle = 1s;
+constexpr Time kShortestIdle = 5s;
 
 Time back_off(unsigned failures) { return std::min<Time>(10ms * (1U << failures), 2s); }
 
@@ -202,6 +202,7 @@ void WorkerPool::read_control(int index) {
       process.ready = true;
       process.confinement = reply->confinement;
       process.still = 0;
+      slot.last_used = now();
       process.send_waiting();
       notify(WorkerNotice::Kind::started, process.child.pid,
              worker::confinement_text(reply->confinement));

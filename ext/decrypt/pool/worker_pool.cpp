@@ -42,7 +42,11 @@ std::uint32_t WorkerPool::add_client(const ChainConfig &chain, bool live, Engine
   client->sink = &sink;
   client->config = chain;
   client->live = live;
-  if (clients_.empty()) failed_ = false;
+  if (clients_.empty()) {
+    failed_ = false;
+    for (WorkerSlot &slot : slots_) slot.failures = 0;
+    sticky_hooks_.clear();
+  }
   clients_.emplace(id, std::move(client));
   if (!running_) {
     // The application's signals are not for this thread.

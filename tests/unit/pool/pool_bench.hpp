@@ -106,14 +106,16 @@ struct Datagram {
 
 /** Speakers of one session, and what they send, 20 ms a round. */
 struct Talk {
-  explicit Talk(int count, SessionId id = KeyStore::next_session_id(), bool dave = false)
+  explicit Talk(int count, SessionId id = KeyStore::next_session_id(), bool dave = false,
+                bool voice = true)
       : session(id) {
     keys.push_back(session.transport_key());
     std::vector<UserId> users;
     for (int i = 0; i < count; ++i) {
       const auto ssrc = static_cast<Ssrc>(100 + i);
       streams.emplace_back(session, ssrc, 9000 + ssrc, static_cast<std::uint16_t>(65500 + i));
-      sources.emplace_back(OpusSource::Config{.seed = static_cast<unsigned>(i + 1)});
+      sources.emplace_back(OpusSource::Config{
+          .seed = static_cast<unsigned>(i + 1), .bitrate = voice ? 32000 : 64000, .voice = voice});
       keys.push_back(streams.back().binding());
       users.push_back(streams.back().user());
       if (dave) streams.back().frames().set_key(base_secret(users.back(), 1));
