@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gst/filesink/opus_packet.hpp"
+#include "gst/filesink/pcm_converter.hpp"
 #include "gst/filesink/placement.hpp"
 
 namespace dv {
@@ -19,14 +20,8 @@ constexpr std::uint64_t kMp3Delay = 1105;
 constexpr std::uint32_t kOpusPage = 48 * 180;
 constexpr auto kFinishLimit = std::chrono::seconds(10);
 
-GstAudioFormat audio_format(const PcmFormat &pcm) {
-  return pcm.is_float ? GST_AUDIO_FORMAT_F32LE : GST_AUDIO_FORMAT_S16LE;
-}
-
 Ref<GstCaps> caps_of(const PcmFormat &pcm) {
-  GstAudioInfo info;
-  gst_audio_info_set_format(&info, audio_format(pcm), static_cast<gint>(pcm.rate), pcm.channels,
-                            nullptr);
+  const GstAudioInfo info = audio_info_of(pcm);
   return Ref<GstCaps>(gst_audio_info_to_caps(&info));
 }
 

@@ -105,16 +105,20 @@ bool begin_recording(DvDiscordFileSink *self) {
   return true;
 }
 
-void begin_playing(DvDiscordFileSink *self) {
-  self->reporter->set_playing(true);
-  auto recording = dv_track_collector_recording(self->collector);
-  if (!recording) return;
+bool upstream_is_live(DvDiscordFileSink *self) {
   gboolean live = FALSE;
   dv::Ref<GstQuery> query(gst_query_new_latency());
   if (gst_pad_peer_query(self->sink, query.get())) {
     gst_query_parse_latency(query.get(), &live, nullptr, nullptr);
   }
-  recording->set_live(live);
+  return live != FALSE;
+}
+
+void begin_playing(DvDiscordFileSink *self) {
+  self->reporter->set_playing(true);
+  auto recording = dv_track_collector_recording(self->collector);
+  if (!recording) return;
+  recording->set_live(upstream_is_live(self));
   if (auto now = self->reporter->now()) recording->note_clock(*now, dv::wall_now());
 }
 
@@ -226,6 +230,11 @@ gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
       return 0;
     });
   }
+  if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
+    // Asked again with the first data: at the change to PLAYING upstream may not have been there.
+    auto recording = dv_track_collector_recording(self->collector);
+    if (recording) recording->set_live(upstream_is_live(self));
+  }
   const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
   const guint32 seqnum = gst_event_get_seqnum(event);
   const gboolean handled = gst_pad_event_default(pad, parent, event);
@@ -280,6 +289,25 @@ gboolean sink_query(GstElement *element, GstQuery *query) {
   return GST_ELEMENT_CLASS(dv_discord_file_sink_parent_class)->query(element, query);
 }
 
+/** Whether a message comes from an encoder: its failure is that of one track, and told as such. */
+bool from_encoder(GstBin *bin, GstObject *source) {
+  for (GstObject *o = source; o != nullptr; o = GST_OBJECT_PARENT(o)) {
+    if (GST_OBJECT_PARENT(o) == GST_OBJECT(bin)) return g_str_has_prefix(o->name, "encoder_");
+  }
+  return false;
+}
+
+void handle_message(GstBin *bin, GstMessage *message) {
+  const bool trouble = GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR ||
+                       GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING;
+  if (trouble && from_encoder(bin, GST_MESSAGE_SRC(message))) {
+    GST_WARNING_OBJECT(bin, "an encoder says %" GST_PTR_FORMAT, message);
+    gst_message_unref(message);
+    return;
+  }
+  GST_BIN_CLASS(dv_discord_file_sink_parent_class)->handle_message(bin, message);
+}
+
 void recording_finished(GstElement *element) {
   dv_track_collector_post_eos(DV_DISCORD_FILE_SINK(element)->collector);
 }
@@ -323,6 +351,7 @@ static void dv_discord_file_sink_class_init(DvDiscordFileSinkClass *klass) {
   object->finalize = finalize;
   element->change_state = GST_DEBUG_FUNCPTR(dv_discord_file_sink_change_state);
   element->query = GST_DEBUG_FUNCPTR(sink_query);
+  GST_BIN_CLASS(klass)->handle_message = GST_DEBUG_FUNCPTR(handle_message);
   dv::install_sink_properties(object);
   /**
    * DvDiscordFileSink::add-marker:

@@ -14,8 +14,11 @@
 namespace dv {
 namespace {
 
-// Behind this much, nothing arrives any more that belongs before: silence may be written.
-constexpr Time kSettled = 10s;
+// Behind this much, nothing arrives any more that belongs before: silence may be written. Encoders
+// need time for silence and shall not be left with much of it at the end; for the others it is
+// free.
+constexpr Time kSettledEncoded = 5s;
+constexpr Time kSettled = 30s;
 constexpr auto kKeeperPeriod = std::chrono::milliseconds(500);
 // Everything that is kept per user is bounded: ids come from the network.
 constexpr std::size_t kMaxTracks = 10000;
@@ -214,6 +217,7 @@ RecordingCounters Recording::counters() const {
     sum.overlaps += report.placement.overlaps;
     sum.overlap_samples += report.placement.overlap_samples;
     sum.bytes += report.bytes;
+    sum.malformed += report.unusable;
   }
   return sum;
 }
@@ -376,6 +380,7 @@ void Recording::sync_all() {
 }
 
 void Recording::keep() {
+  const Time settled = config_.format == TrackFormat::wav ? kSettled : kSettledEncoded;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     keeper_wake_.wait_for(lock, kKeeperPeriod, [this] { return stopping_; });
@@ -384,8 +389,8 @@ void Recording::keep() {
     for (auto &[key, track] : tracks_) tracks.push_back(track);
     lock.unlock();
     const auto now = live_.load() ? listener_.now() : std::nullopt;
-    if (now && *now > kSettled) {
-      for (auto &track : tracks) track->advance(*now - kSettled);
+    if (now && *now > settled) {
+      for (auto &track : tracks) track->advance(*now - settled);
     }
     if (config_.durability == Durability::power) sync_all();
     tracks.clear();

@@ -112,7 +112,7 @@ bool Track::run() {
     if (!held_) {
       held_ = pop();
       if (!held_) return false;
-      fill_left_ = std::visit([this](const auto &item) { return prepare(item); }, *held_);
+      fill_left_ = std::visit([this](auto &item) { return prepare(item); }, *held_);
     }
     if (fill_left_ > 0) fill_some();
     if (fill_left_ > 0) return true;
@@ -184,9 +184,31 @@ void Track::note_stretches(const std::vector<Stretch> &stretches) {
   }
 }
 
-std::uint64_t Track::prepare(const TrackFrame &frame) {
+bool Track::adapt(TrackFrame &frame) {
+  if (frame.opus == opus_ && frame.pcm == pcm_) return true;
+  Ref<GstBuffer> converted;
+  if (!frame.opus && !opus_) {
+    if (!converter_ || !converter_->from(frame.pcm)) {
+      converter_ = std::make_unique<PcmConverter>(frame.pcm, pcm_);
+    }
+    converted = converter_->convert(frame.buffer.get());
+  }
+  if (!converted) {
+    frame.samples = 0;
+    std::lock_guard lock(mutex_);
+    ++report_.unusable;
+    return false;
+  }
+  frame.samples = gst_buffer_get_size(converted.get()) / pcm_.frame_bytes();
+  frame.buffer = std::move(converted);
+  frame.pcm = pcm_;
+  return true;
+}
+
+std::uint64_t Track::prepare(TrackFrame &frame) {
   if (failed() || frame.samples == 0) return 0;
   if (!output_ && !open(frame)) return 0;
+  if (!adapt(frame)) return 0;
   const bool same = have_last_ && frame.has_seq && frame.stream == last_stream_;
   const bool continues =
       (same && frame.seq == last_seq_ + 1 && !frame.after_gap) || frame.continues;

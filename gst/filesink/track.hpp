@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gst/filesink/naming.hpp"
+#include "gst/filesink/pcm_converter.hpp"
 #include "gst/filesink/placement.hpp"
 #include "gst/filesink/spurts.hpp"
 #include "gst/filesink/strand_pool.hpp"
@@ -48,7 +49,7 @@ struct TrackReport {
   Time start{}, end{};
   std::uint64_t bytes = 0;
   Placement::Counters placement;
-  std::uint64_t concealed = 0, lost = 0;
+  std::uint64_t concealed = 0, lost = 0, unusable = 0;
   std::string reason;
 };
 
@@ -115,7 +116,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   bool room_locked() const;
   std::optional<Item> pop();
   // `prepare` says how much silence belongs before an item, `complete` does the rest.
-  std::uint64_t prepare(const TrackFrame &frame);
+  std::uint64_t prepare(TrackFrame &frame);
   std::uint64_t prepare(const Advance &advance);
   std::uint64_t prepare(const Finish &finish);
   void complete(const TrackFrame &frame);
@@ -123,6 +124,8 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   void complete(const Finish &finish);
   void fill_some();
   bool open(const TrackFrame &frame);
+  /** Brings a frame into the format of the track; false when that is impossible. */
+  bool adapt(TrackFrame &frame);
   void note_stretches(const std::vector<Stretch> &stretches);
   void fail(const FileError &error);
   void update_report();
@@ -148,6 +151,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   std::uint64_t fill_left_ = 0;
   PcmFormat pcm_;
   bool opus_ = false;
+  std::unique_ptr<PcmConverter> converter_;
   SpurtTracker spurts_;
   std::uint64_t last_stream_ = 0, last_seq_ = 0;
   bool have_last_ = false, told_opened_ = false;

@@ -39,7 +39,7 @@ class Bench {
 
   /** To PLAYING, with caps and segment sent; false when the state change fails. */
   bool start();
-  void name(guint64 user, guint32 ssrc, const std::string &name);
+  void name(guint64 user, guint32 ssrc, const std::string &name, bool present = true);
   GstFlowReturn push(guint64 user, guint32 ssrc, guint64 seq, GstClockTime at, GstBuffer *buffer,
                      guint32 flags = 0);
   /** 20 ms of the user's own noise, which starts at `at`. */

@@ -292,11 +292,49 @@ GST_START_TEST(the_index_tells_who_spoke_when) {
 }
 GST_END_TEST
 
+GST_START_TEST(a_user_who_comes_back_goes_on_in_the_same_file) {
+  const std::string dir = make_dir();
+  Bench bench("location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  bench.name(kAnn, 1, "Ann");
+  for (guint64 i = 0; i < 10; ++i) {
+    bench.speak(kAnn, 1, i, i * kStep);
+    bench.speak(kCid, 3, i, i * kStep);
+  }
+  bench.name(kAnn, 1, "Ann", false);
+  bench.wait_written(20 * kFrame);
+  bench.name(kAnn, 1, "Ann");
+  for (guint64 i = 100; i < 110; ++i) bench.speak(kAnn, 1, i, i * kStep);
+  fail_unless(bench.end());
+  const Wav wav = read_wav(dir + "/111111111111111111.wav");
+  fail_unless_equals_uint64(wav.frames(), 110 * kFrame);
+  fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 0));
+  fail_unless(is_noise(wav, kAnn, 100 * kFrame, 10 * kFrame, 100 * kFrame));
+  fail_unless_equals_int(list(dir).size(), 2);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(an_index_that_cannot_be_written_costs_the_index_alone) {
+  const std::string dir = make_dir();
+  Bench bench("index-location=/dev/full location=" + quoted(dir + "/%u.wav"));
+  fail_unless(bench.start());
+  bench.speak(kCid, 1, 0, 0);
+  fail_unless(bench.end());
+  fail_unless_equals_int(bench.count("warning"), 1);
+  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), kFrame);
+  remove_dir(dir);
+}
+GST_END_TEST
+
 GST_START_TEST(a_hundred_recordings_in_a_row) {
   const std::string dir = make_dir();
   Bench bench("overwrite=true location=" + quoted(dir + "/%u.wav"));
+  std::size_t descriptors = 0;
   for (int i = 0; i < 100; ++i) {
     fail_unless(bench.start());
+    if (i == 1) descriptors = list("/proc/self/fd").size();
+    if (i > 1) fail_unless_equals_int(list("/proc/self/fd").size(), descriptors);
     bench.speak(kCid, 1, 0, 0);
     if (i % 2 == 0) {
       fail_unless(bench.end());
@@ -326,6 +364,8 @@ static Suite *filesink_suite() {
   tcase_add_test(wav, a_call_in_which_nobody_speaks_ends_too);
   tcase_add_test(wav, a_live_recording_lasts_until_it_is_ended);
   tcase_add_test(wav, the_index_tells_who_spoke_when);
+  tcase_add_test(wav, a_user_who_comes_back_goes_on_in_the_same_file);
+  tcase_add_test(wav, an_index_that_cannot_be_written_costs_the_index_alone);
   tcase_add_test(wav, a_hundred_recordings_in_a_row);
   TCase *errors = tcase_create("errors");
   suite_add_tcase(suite, errors);

@@ -189,6 +189,21 @@ TEST_CASE("hours of silence are written in pieces, so that others have their tur
   CHECK(s.disk.written == 960);
 }
 
+TEST_CASE("a source that changes its format goes on in the same file") {
+  Setup s;
+  auto track = s.track();
+  track->push(frame(1, 0s), true);
+  TrackFrame mono = frame(1, 20ms);
+  mono.pcm = PcmFormat{48000, 1, 4, true};
+  track->push(std::move(mono), true);
+  TrackFrame opus = frame(1, 40ms);
+  opus.opus = true;
+  track->push(std::move(opus), true);
+  s.end(*track, 0s);
+  CHECK(s.disk.written == 2 * 960);
+  CHECK(s.host.last.unusable == 1);
+}
+
 TEST_CASE("silence grows when nothing comes") {
   Setup s;
   auto track = s.track();
