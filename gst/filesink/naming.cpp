@@ -117,6 +117,8 @@ std::string expand_one(char placeholder, const TrackFacts &facts) {
       return std::to_string(facts.track);
     case 'd':
       return start_text(facts.start_unix);
+    case 'p':
+      return std::to_string(facts.part);
     case 'x':
       return facts.extension;
     default:
@@ -148,8 +150,8 @@ std::optional<std::string> template_error(std::string_view location) {
   for (std::size_t i = 0; i < location.size(); ++i) {
     if (location[i] != '%') continue;
     if (++i == location.size()) return "it ends in a single %";
-    if (std::string_view("unstdx%").find(location[i]) == std::string_view::npos) {
-      return std::string("%") + location[i] + " is none of %u %n %s %t %d %x %%";
+    if (std::string_view("unstdpx%").find(location[i]) == std::string_view::npos) {
+      return std::string("%") + location[i] + " is none of %u %n %s %t %d %p %x %%";
     }
   }
   return std::nullopt;

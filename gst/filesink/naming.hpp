@@ -21,6 +21,7 @@ struct TrackFacts {
   unsigned track = 1;           ///< number of the track within the recording, from 1
   std::int64_t start_unix = 0;  ///< wall-clock start of the recording, seconds since 1970
   std::string extension;        ///< without dot
+  unsigned part = 1;            ///< number of the part, from 1
 };
 
 /**
@@ -36,7 +37,8 @@ std::optional<std::string> template_error(std::string_view location);
 
 /**
  * Fills in `%u` user id, `%n` safe name, `%s` SSRC, `%t` track number, `%d` start of the recording
- * (`YYYYMMDD-hhmmss`, UTC), `%x` extension, `%%`. No placeholder can add a directory level.
+ * (`YYYYMMDD-hhmmss`, UTC), `%p` part, `%x` extension, `%%`. No placeholder can add a directory
+ * level.
  */
 std::string expand_template(std::string_view location, const TrackFacts &facts);
 

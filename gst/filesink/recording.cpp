@@ -270,17 +270,13 @@ std::unique_ptr<TrackOutput> Recording::make_output(std::unique_ptr<OutputFile> 
   return nullptr;
 }
 
-std::unique_ptr<TrackOutput> Recording::open_output(const TrackInfo &info, const PcmFormat &pcm,
-                                                    bool opus, FileError &error) {
-  // A name may have become known while the first frame waited.
+std::unique_ptr<TrackOutput> Recording::open_part(const TrackInfo &info, const PcmFormat &pcm,
+                                                  bool opus, unsigned part, FileError &error) {
+  // A name may have become known since the first frame.
   TrackInfo named = info;
   if (const std::string name = name_of(info.user); !name.empty()) named.name = name;
-  const TrackFacts facts{named.user,
-                         named.name,
-                         named.ssrc,
-                         named.number,
-                         config_.wall_start.count() / 1000000000,
-                         config_.extension};
+  TrackFacts facts{named.user, named.name, named.ssrc, named.number, 0, config_.extension, part};
+  facts.start_unix = config_.wall_start.count() / 1000000000;
   auto file = std::make_unique<OutputFile>();
   const OutputFile::Options options{config_.overwrite, config_.durability == Durability::power};
   if (auto failure = file->create(expand_template(config_.location, facts), options)) {
@@ -288,6 +284,52 @@ std::unique_ptr<TrackOutput> Recording::open_output(const TrackInfo &info, const
     return nullptr;
   }
   return make_output(std::move(file), named, pcm, opus, error);
+}
+
+std::unique_ptr<TrackOutput> Recording::open_output(const TrackInfo &info, const PcmFormat &pcm,
+                                                    bool opus, FileError &error) {
+  const auto part_samples = static_cast<std::uint64_t>(samples_of(config_.max_file_time, pcm.rate));
+  if (part_samples == 0) return open_part(info, pcm, opus, 1, error);
+  return std::make_unique<SplitOutput>(
+      part_samples, opus ? 0 : pcm.frame_bytes(),
+      [this, info, pcm, opus](unsigned part, FileError &why) {
+        return open_part(info, pcm, opus, part, why);
+      },
+      [this, info, pcm](const SplitOutput::Part &closed, const SplitOutput::Part &opened) {
+        part_rolled(info, pcm, closed, opened);
+      });
+}
+
+void Recording::part_rolled(const TrackInfo &info, const PcmFormat &pcm,
+                            const SplitOutput::Part &closed, const SplitOutput::Part &opened) {
+  auto at = [&pcm](std::uint64_t samples) {
+    return time_of(static_cast<std::int64_t>(samples), pcm.rate);
+  };
+  TrackReport report;
+  report.info = info;
+  report.location = closed.path;
+  report.start = at(closed.start);
+  report.end = at(closed.start + closed.samples);
+  report.bytes = closed.bytes;
+  report.reason = "split";
+  append_index(JsonLine("part-closed")
+                   .number("track", info.number)
+                   .id("user", info.user)
+                   .number("part", closed.number)
+                   .text("file", closed.path)
+                   .seconds("start", report.start)
+                   .seconds("end", report.end)
+                   .number("bytes", closed.bytes));
+  listener_.on_track_closed(report);
+  report.location = opened.path;
+  report.start = report.end = at(opened.start);
+  append_index(JsonLine("part-opened")
+                   .number("track", info.number)
+                   .id("user", info.user)
+                   .number("part", opened.number)
+                   .text("file", opened.path)
+                   .seconds("start", report.start));
+  listener_.on_track_opened(report);
 }
 
 void Recording::track_opened(const TrackReport &report) {

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "gst/filesink/session_index.hpp"
+#include "gst/filesink/split_output.hpp"
 #include "gst/filesink/track.hpp"
 
 namespace dv {
@@ -29,6 +30,7 @@ struct RecordingConfig {
   bool overwrite = false;
   Durability durability = Durability::process;
   Time max_queued = 20s;
+  Time max_file_time{};        ///< length of a part; 0: one file per track
   std::string index_location;  ///< empty: none
   Time wall_start{};           ///< since 1970, when the recording was started
 };
@@ -104,6 +106,11 @@ class Recording final : public TrackHost {
   std::string name_of(UserId user) const;
   std::unique_ptr<TrackOutput> make_output(std::unique_ptr<OutputFile> file, const TrackInfo &info,
                                            const PcmFormat &pcm, bool opus, FileError &error);
+
+  std::unique_ptr<TrackOutput> open_part(const TrackInfo &info, const PcmFormat &pcm, bool opus,
+                                         unsigned part, FileError &error);
+  void part_rolled(const TrackInfo &info, const PcmFormat &pcm, const SplitOutput::Part &closed,
+                   const SplitOutput::Part &opened);
 
   std::unique_ptr<TrackOutput> open_output(const TrackInfo &info, const PcmFormat &pcm, bool opus,
                                            FileError &error) override;

@@ -74,6 +74,10 @@ RecordingConfig SinkSettings::config() const {
   config.overwrite = overwrite;
   config.durability = durability;
   config.max_queued = Time(static_cast<std::int64_t>(max_size_time));
+  // Parts begin at common times: with another zero per file there are none.
+  if (!config.from_first) {
+    config.max_file_time = Time(static_cast<std::int64_t>(max_file_time));
+  }
   config.index_location = index_location;
   config.wall_start = wall_now();
   return config;
@@ -85,7 +89,7 @@ void install_sink_properties(GObjectClass *klass) {
   props[kPropLocation] = g_param_spec_string(
       "location", "Location",
       "Path of the files: %u user id, %n safe form of the name, %s SSRC, %t track number, %d start "
-      "of the recording (UTC), %x extension, %% a percent sign",
+      "of the recording (UTC), %p part, %x extension, %% a percent sign",
       defaults.location.c_str(), kFlags);
   props[kPropFormat] = g_param_spec_enum(
       "format", "Format", "Format of the files; the location's extension decides for auto only",
@@ -113,6 +117,12 @@ void install_sink_properties(GObjectClass *klass) {
       "Audio that may wait for the storage per speaker, in nanoseconds; beyond it a live pipeline "
       "drops and any other blocks",
       100 * GST_MSECOND, G_MAXINT64, defaults.max_size_time, kFlags);
+  props[kPropMaxFileTime] =
+      g_param_spec_uint64("max-file-time", "Max file time",
+                          "Begin a new file for each speaker after this time, in nanoseconds, "
+                          "without a gap and for all "
+                          "at the same moments; with alignment=recording only; 0: never",
+                          0, G_MAXINT64, defaults.max_file_time, kFlags);
   props[kPropIndexLocation] = g_param_spec_string(
       "index-location", "Index location",
       "Path of the session index (JSON lines, appended to); NULL: none", nullptr, kFlags);
@@ -153,6 +163,9 @@ bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
     case kPropMaxSizeTime:
       settings.max_size_time = g_value_get_uint64(value);
       return true;
+    case kPropMaxFileTime:
+      settings.max_file_time = g_value_get_uint64(value);
+      return true;
     case kPropIndexLocation:
       set_text(settings.index_location, value);
       return true;
@@ -186,6 +199,9 @@ bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
       return true;
     case kPropMaxSizeTime:
       g_value_set_uint64(value, settings.max_size_time);
+      return true;
+    case kPropMaxFileTime:
+      g_value_set_uint64(value, settings.max_file_time);
       return true;
     case kPropIndexLocation:
       g_value_set_string(

@@ -22,6 +22,7 @@ struct SinkSettings {
   gboolean overwrite = FALSE;
   Durability durability = Durability::process;
   guint64 max_size_time = 20 * GST_SECOND;
+  guint64 max_file_time = 0;
   std::string index_location;
 
   SinkSettings() = default;
@@ -45,6 +46,7 @@ enum SinkProperty : guint {
   kPropOverwrite,
   kPropDurability,
   kPropMaxSizeTime,
+  kPropMaxFileTime,
   kPropIndexLocation,
   kPropStats,
   kPropCount,

@@ -143,7 +143,8 @@ void Track::update_report() {
   }
   if (placement_) {
     report_.placement = placement_->counters();
-    report_.start = time_of(placement_->origin(), pcm_.rate);
+    const auto before = output_ ? static_cast<std::int64_t>(output_->file_start()) : 0;
+    report_.start = time_of(placement_->origin() + before, pcm_.rate);
     report_.end = time_of(placement_->end(), pcm_.rate);
   }
 }

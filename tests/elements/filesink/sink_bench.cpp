@@ -266,6 +266,15 @@ bool is_noise(const Wav &wav, guint64 user, std::size_t at, std::size_t frames,
   return true;
 }
 
+std::int64_t find_noise(const Wav &wav, guint64 user, std::uint64_t from, std::size_t frames) {
+  const std::uint64_t first = from > kFrame ? from - kFrame : 0;
+  for (std::uint64_t at = first; at <= from + kFrame && at < wav.frames(); ++at) {
+    if (wav.samples[at * 2] != noise(user, from)) continue;
+    if (is_noise(wav, user, at, frames, from)) return static_cast<std::int64_t>(at);
+  }
+  return -1;
+}
+
 bool is_silent(const Wav &wav, std::size_t at, std::size_t frames) {
   if (at + frames > wav.frames()) return false;
   auto from = wav.samples.begin() + static_cast<long>(at * 2);

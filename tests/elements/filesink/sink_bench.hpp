@@ -82,6 +82,11 @@ Wav read_wav(const std::string &path);
 Wav decode(const std::string &path);
 /** Whether `frames` from `at` on are what the user says there. */
 bool is_noise(const Wav &wav, guint64 user, std::size_t at, std::size_t frames, std::uint64_t from);
+/**
+ * Where exactly the user says what they said from `from` on for `frames`: within 20 ms of that,
+ * since times of arrival are estimates. -1 if nowhere.
+ */
+std::int64_t find_noise(const Wav &wav, guint64 user, std::uint64_t from, std::size_t frames);
 bool is_silent(const Wav &wav, std::size_t at, std::size_t frames);
 
 std::string make_dir();

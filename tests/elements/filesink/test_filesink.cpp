@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <sys/stat.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -17,6 +18,29 @@ namespace {
 constexpr guint64 kAnn = 111111111111111111u, kBob = 222222222222222222u, kCid = 3;
 constexpr GstClockTime kStep = 20 * GST_MSECOND;
 
+/**
+ * Checks that the file holds nothing but these stretches of the user's noise, whole and within 20
+ * ms of their place, with silence around them.
+ */
+struct Said {
+  std::size_t from, frames;
+};
+void check_said(const Wav &wav, guint64 user, const std::vector<Said> &said) {
+  std::size_t done = 0;
+  for (const auto &part : said) {
+    const std::int64_t at = find_noise(wav, user, part.from, part.frames);
+    fail_unless(at >= 0, "nothing at %zu", part.from);
+    fail_unless(is_silent(wav, done, static_cast<std::size_t>(at) - done), "noise before %zu",
+                part.from);
+    done = static_cast<std::size_t>(at) + part.frames;
+  }
+  fail_unless(is_silent(wav, done, wav.frames() - done), "noise at the end");
+}
+
+bool about(std::size_t frames, std::size_t expected) {
+  return frames + kFrame >= expected && frames <= expected + kFrame;
+}
+
 std::string quoted(const std::string &text) { return "\"" + text + "\""; }
 }  // namespace
 
@@ -31,11 +55,8 @@ GST_START_TEST(samples_are_where_they_were_said_and_silence_is_around_them) {
   const Wav wav = read_wav(path);
   fail_unless_equals_int(wav.rate, 48000);
   fail_unless_equals_int(wav.channels, 2);
-  fail_unless_equals_uint64(wav.frames(), 48000 + 160 * kFrame);
-  fail_unless(is_silent(wav, 0, 48000));
-  fail_unless(is_noise(wav, kAnn, 48000, 10 * kFrame, 48000));
-  fail_unless(is_silent(wav, 48000 + 10 * kFrame, 140 * kFrame));
-  fail_unless(is_noise(wav, kAnn, 48000 + 150 * kFrame, 10 * kFrame, 48000 + 150 * kFrame));
+  fail_unless(about(wav.frames(), 48000 + 160 * kFrame));
+  check_said(wav, kAnn, {{48000, 10 * kFrame}, {48000 + 150 * kFrame, 10 * kFrame}});
   struct stat st {};
   fail_unless_equals_int(stat(path.c_str(), &st), 0);
   fail_unless_equals_int(st.st_mode & 0777, 0600);
@@ -54,14 +75,15 @@ GST_START_TEST(three_users_have_three_files_of_one_length) {
     if (i >= 5) bench.speak(kCid, 3, i, i * kStep);
   }
   fail_unless(bench.end());
+  std::size_t length = 0;
   for (guint64 user : {kAnn, kBob, kCid}) {
     const std::string path = dir + "/" + std::to_string(user) + ".wav";
     const Wav wav = read_wav(path);
-    fail_unless_equals_uint64(wav.frames(), 20 * kFrame);
     const std::size_t from = user == kCid ? 5 : 0, to = user == kBob ? 10 : 20;
-    fail_unless(is_silent(wav, 0, from * kFrame));
-    fail_unless(is_noise(wav, user, from * kFrame, (to - from) * kFrame, from * kFrame));
-    fail_unless(is_silent(wav, to * kFrame, (20 - to) * kFrame));
+    fail_unless(about(wav.frames(), 20 * kFrame));
+    if (length == 0) length = wav.frames();
+    fail_unless_equals_uint64(wav.frames(), length);
+    check_said(wav, user, {{from * kFrame, (to - from) * kFrame}});
     const Message *opened = bench.find("discordfilesink-track-opened", user);
     const Message *closed = bench.find("discordfilesink-track-closed", user);
     fail_unless(opened != nullptr && closed != nullptr);
@@ -69,7 +91,8 @@ GST_START_TEST(three_users_have_three_files_of_one_length) {
     fail_unless_equals_string(closed->reason.c_str(), "eos");
     fail_unless_equals_string(closed->format.c_str(), "wav");
     fail_unless_equals_uint64(closed->start, 0);
-    fail_unless_equals_uint64(closed->duration, 20 * kStep);
+    fail_unless_equals_uint64(gst_util_uint64_scale_round(closed->duration, 48000, GST_SECOND),
+                              length);
   }
   fail_unless_equals_int(bench.count("discordfilesink-track-closed"), 3);
   remove_dir(dir);
@@ -84,10 +107,8 @@ GST_START_TEST(two_ssrcs_of_one_user_feed_one_file) {
   for (guint64 i = 50; i < 60; ++i) bench.speak(kAnn, 99, i, i * kStep);
   fail_unless(bench.end());
   const Wav wav = read_wav(dir + "/111111111111111111.wav");
-  fail_unless_equals_uint64(wav.frames(), 60 * kFrame);
-  fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 0));
-  fail_unless(is_silent(wav, 10 * kFrame, 40 * kFrame));
-  fail_unless(is_noise(wav, kAnn, 50 * kFrame, 10 * kFrame, 50 * kFrame));
+  fail_unless(about(wav.frames(), 60 * kFrame));
+  check_said(wav, kAnn, {{0, 10 * kFrame}, {50 * kFrame, 10 * kFrame}});
   fail_unless_equals_int(list(dir).size(), 1);
   remove_dir(dir);
 }
@@ -102,7 +123,9 @@ GST_START_TEST(files_start_with_their_speaker_when_told_to) {
   const Wav wav = read_wav(dir + "/111111111111111111.wav");
   fail_unless_equals_uint64(wav.frames(), 10 * kFrame);
   fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 50 * kFrame));
-  fail_unless_equals_uint64(bench.find("discordfilesink-track-closed")->start, 50 * kStep);
+  fail_unless(about(
+      gst_util_uint64_scale(bench.find("discordfilesink-track-closed")->start, 48000, GST_SECOND),
+      50 * kFrame));
   remove_dir(dir);
 }
 GST_END_TEST
@@ -152,8 +175,8 @@ GST_START_TEST(an_existing_file_is_left_alone) {
     for (guint64 i = 0; i < (run == 0 ? 5u : 9u); ++i) bench.speak(kCid, 1, i, i * kStep);
     fail_unless(bench.end());
   }
-  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), 5 * kFrame);
-  fail_unless_equals_uint64(read_wav(dir + "/3-2.wav").frames(), 9 * kFrame);
+  fail_unless(about(read_wav(dir + "/3.wav").frames(), 5 * kFrame));
+  fail_unless(about(read_wav(dir + "/3-2.wav").frames(), 9 * kFrame));
   remove_dir(dir);
 }
 GST_END_TEST
@@ -196,7 +219,7 @@ GST_START_TEST(one_file_that_fails_does_not_end_the_others) {
   fail_unless_equals_int(bench.count("error"), 0);
   fail_unless(bench.messages.front().name == "discordfilesink-track-opened");
   fail_unless(bench.find("warning")->text.find(dir + "/bad/") != std::string::npos);
-  fail_unless_equals_uint64(read_wav(dir + "/good/111111111111111111.wav").frames(), 10 * kFrame);
+  check_said(read_wav(dir + "/good/111111111111111111.wav"), kAnn, {{0, 10 * kFrame}});
   remove_dir(dir);
 }
 GST_END_TEST
@@ -219,7 +242,7 @@ GST_START_TEST(stopping_without_eos_completes_the_files) {
   for (guint64 i = 0; i < 10; ++i) bench.speak(kCid, 1, i, i * kStep);
   bench.wait_written(10 * kFrame);
   bench.stop();
-  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), 10 * kFrame);
+  check_said(read_wav(dir + "/3.wav"), kCid, {{0, 10 * kFrame}});
   fail_unless_equals_uint64(bench.stat("samples"), 10 * kFrame);
   remove_dir(dir);
 }
@@ -245,11 +268,12 @@ GST_START_TEST(a_live_recording_lasts_until_it_is_ended) {
   const Wav ann = read_wav(dir + "/111111111111111111.wav"), cid = read_wav(dir + "/3.wav");
   fail_unless(ann.frames() >= 10 * kFrame);
   fail_unless_equals_uint64(ann.frames(), cid.frames());
-  fail_unless(is_noise(ann, kAnn, 0, kFrame, 0));
-  fail_unless(is_silent(ann, kFrame, ann.frames() - kFrame));
+  check_said(ann, kAnn, {{0, kFrame}});
   remove_dir(dir);
 }
 GST_END_TEST
+
+static bool near(double a, double b) { return std::abs(a - b) < 0.02; }
 
 GST_START_TEST(the_index_tells_who_spoke_when) {
   const std::string dir = make_dir();
@@ -281,13 +305,14 @@ GST_START_TEST(the_index_tells_who_spoke_when) {
   fail_unless(lines["user"]["name"] == name);
   fail_unless(lines["user"]["user"] == "111111111111111111");
   fail_unless(lines["ssrc"]["ssrc"] == 1);
-  fail_unless(lines["spurt"]["start"] == 1.0 && lines["spurt"]["length"] == 0.2);
-  fail_unless(lines["gap"]["start"] == 1.06 && lines["gap"]["length"] == 0.04);
+  fail_unless(near(lines["spurt"]["start"], 1.0) && near(lines["spurt"]["length"], 0.2), "%s",
+              lines["spurt"].dump().c_str());
+  fail_unless(near(lines["gap"]["start"], 1.06) && near(lines["gap"]["length"], 0.04));
   fail_unless(lines["gap"]["reason"] == "concealed");
   fail_unless(lines["marker"]["text"] == "here");
   fail_unless(lines["track-closed"]["file"] == dir + "/111111111111111111.wav");
   fail_unless(lines["track-closed"]["samples"] == 10 * kFrame);
-  fail_unless(lines["end"]["duration"] == 1.2);
+  fail_unless(near(lines["end"]["duration"], 1.2));
   remove_dir(dir);
 }
 GST_END_TEST
@@ -307,9 +332,7 @@ GST_START_TEST(a_user_who_comes_back_goes_on_in_the_same_file) {
   for (guint64 i = 100; i < 110; ++i) bench.speak(kAnn, 1, i, i * kStep);
   fail_unless(bench.end());
   const Wav wav = read_wav(dir + "/111111111111111111.wav");
-  fail_unless_equals_uint64(wav.frames(), 110 * kFrame);
-  fail_unless(is_noise(wav, kAnn, 0, 10 * kFrame, 0));
-  fail_unless(is_noise(wav, kAnn, 100 * kFrame, 10 * kFrame, 100 * kFrame));
+  check_said(wav, kAnn, {{0, 10 * kFrame}, {100 * kFrame, 10 * kFrame}});
   fail_unless_equals_int(list(dir).size(), 2);
   remove_dir(dir);
 }
@@ -322,7 +345,7 @@ GST_START_TEST(an_index_that_cannot_be_written_costs_the_index_alone) {
   bench.speak(kCid, 1, 0, 0);
   fail_unless(bench.end());
   fail_unless_equals_int(bench.count("warning"), 1);
-  fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), kFrame);
+  check_said(read_wav(dir + "/3.wav"), kCid, {{0, kFrame}});
   remove_dir(dir);
 }
 GST_END_TEST
@@ -342,7 +365,7 @@ GST_START_TEST(a_hundred_recordings_in_a_row) {
       bench.wait_written(kFrame);
     }
     bench.stop();
-    fail_unless_equals_uint64(read_wav(dir + "/3.wav").frames(), kFrame);
+    check_said(read_wav(dir + "/3.wav"), kCid, {{0, kFrame}});
   }
   fail_unless_equals_int(list(dir).size(), 1);
   remove_dir(dir);

@@ -55,8 +55,10 @@ void tones(Bench &bench) {
 }
 
 void check_tones(const Wav &wav, std::size_t tolerance, std::size_t longer) {
-  fail_unless(wav.frames() >= 168000 && wav.frames() <= 168000 + longer, "%zu frames",
-              wav.frames());
+  // Times of arrival are estimates; 20 ms is what they may be off.
+  tolerance += kFrame;
+  fail_unless(wav.frames() + kFrame >= 168000 && wav.frames() <= 168000 + kFrame + longer,
+              "%zu frames", wav.frames());
   const std::size_t first = onset(wav);
   fail_unless(first + tolerance > 48000 && first < 48000 + tolerance, "onset at %zu", first);
   fail_unless(level(wav, 0, 47000) < 50);
@@ -85,9 +87,10 @@ GST_START_TEST(flac_holds_the_very_samples) {
   for (guint64 i = 50; i < 100; ++i) bench.speak(kAnn, 1, i, i * kStep);
   fail_unless(bench.end());
   const Wav wav = decode(dir + "/111111111111111111.flac");
-  fail_unless_equals_uint64(wav.frames(), 96000);
-  fail_unless(is_silent(wav, 0, 48000));
-  fail_unless(is_noise(wav, kAnn, 48000, 48000, 48000));
+  const std::int64_t at = find_noise(wav, kAnn, 48000, 48000);
+  fail_unless(at >= 0);
+  fail_unless_equals_uint64(wav.frames(), static_cast<std::size_t>(at) + 48000);
+  fail_unless(is_silent(wav, 0, static_cast<std::size_t>(at)));
   remove_dir(dir);
 }
 GST_END_TEST
@@ -114,7 +117,7 @@ GST_START_TEST(opus_packets_pass_untouched_with_silence_and_losses_between) {
   fail_unless(bench.end());
   const std::string path = dir + "/111111111111111111.opus";
   const Wav wav = decode(path);
-  fail_unless_equals_uint64(wav.frames(), 96000);
+  fail_unless(wav.frames() + kFrame >= 96000 && wav.frames() <= 96000 + kFrame);
   fail_unless(level(wav, 0, 47000) < 10);
   fail_unless(level(wav, 50000, 10000) > 5000);
   fail_unless(level(wav, 80000, 15000) > 5000);
@@ -139,8 +142,8 @@ GST_START_TEST(opus_packets_are_decoded_for_other_formats) {
   }
   fail_unless(bench.end());
   const Wav wav = read_wav(dir + "/111111111111111111.wav");
-  fail_unless_equals_uint64(wav.frames(), 96000);
-  fail_unless(is_silent(wav, 0, 48000));
+  fail_unless(wav.frames() + kFrame >= 96000 && wav.frames() <= 96000 + kFrame);
+  fail_unless(is_silent(wav, 0, 47000));
   fail_unless(level(wav, 50000, 45000) > 5000);
   remove_dir(dir);
 }
@@ -153,6 +156,36 @@ GST_START_TEST(a_profile_decides_when_set) {
   fail_unless_equals_int(list(dir).size(), 1);
   const Wav wav = decode(dir + "/" + list(dir)[0]);
   check_tones(wav, 10, 0);
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(parts_follow_each_other_without_a_gap) {
+  const char *formats[] = {"wav", "flac", "opus"};
+  const std::string format = formats[__i__];
+  const std::string dir = make_dir();
+  Bench bench("max-file-time=1000000000 location=" + quoted(dir + "/%u-%p." + format));
+  fail_unless(bench.start());
+  for (guint64 i = 0; i < 110; ++i) bench.speak(kAnn, 1, i, 5 * GST_MSECOND + i * kStep);
+  for (guint64 i = 120; i < 130; ++i) bench.speak(2, 2, i, 5 * GST_MSECOND + i * kStep);
+  fail_unless(bench.end());
+  fail_unless_equals_int(list(dir).size(), 4);
+  const std::string ann = dir + "/111111111111111111-";
+  Wav all{48000, 2, {}};
+  std::size_t last = 0;
+  for (const char *part : {"1", "2", "3"}) {
+    const Wav wav = decode(ann + part + "." + format);
+    if (part[0] != '3') fail_unless_equals_uint64(wav.frames(), 48000);
+    last = wav.frames();
+    all.samples.insert(all.samples.end(), wav.samples.begin(), wav.samples.end());
+  }
+  if (format != "opus") fail_unless(find_noise(all, kAnn, 240, 110 * kFrame) >= 0);
+  fail_unless_equals_uint64(decode(dir + "/2-3." + format).frames(), last);
+  fail_unless_equals_int(bench.count("discordfilesink-track-opened"), 4);
+  fail_unless_equals_int(bench.count("discordfilesink-track-closed"), 4);
+  const Message *closed = bench.find("discordfilesink-track-closed", kAnn);
+  fail_unless_equals_string(closed->reason.c_str(), "split");
+  fail_unless_equals_uint64(closed->duration, GST_SECOND);
   remove_dir(dir);
 }
 GST_END_TEST
@@ -213,6 +246,7 @@ static Suite *formats_suite() {
   tcase_add_test(formats, opus_packets_pass_untouched_with_silence_and_losses_between);
   tcase_add_test(formats, opus_packets_are_decoded_for_other_formats);
   tcase_add_test(formats, a_profile_decides_when_set);
+  tcase_add_loop_test(formats, parts_follow_each_other_without_a_gap, 0, 3);
   tcase_add_test(formats, many_speakers_in_every_format);
   tcase_add_loop_test(formats, a_full_disk_is_one_error_and_what_was_written_is_readable, 0, 4);
   return suite;

@@ -4,6 +4,7 @@
 
 #include "gst/filesink/ogg_opus.hpp"
 #include "gst/filesink/opus_packet.hpp"
+#include "gst/filesink/split_output.hpp"
 #include "gst/filesink/wav_output.hpp"
 #include "temp_dir.hpp"
 
@@ -141,6 +142,49 @@ TEST_CASE("errors name the path and what to do") {
   std::ofstream(dir / "plain") << "x";
   CHECK(directory_problem(dir / "plain")->code == ENOTDIR);
   CHECK_FALSE(directory_problem(dir.path()));
+}
+
+TEST_CASE("parts join without a seam, and silent ones at the beginning do not exist") {
+  TempDir dir;
+  std::vector<SplitOutput::Part> closed;
+  auto open = [&](unsigned number, FileError &error) -> std::unique_ptr<TrackOutput> {
+    auto file = std::make_unique<OutputFile>();
+    auto failure = file->create(dir / std::to_string(number), {});
+    if (failure) {
+      error = *failure;
+      return nullptr;
+    }
+    auto wav = std::make_unique<WavOutput>(std::move(file), PcmFormat{}, TrackTags{});
+    if (wav->start()) return nullptr;
+    return wav;
+  };
+  SplitOutput split(10000, 4, open,
+                    [&](const auto &before, const auto &) { closed.push_back(before); });
+  Bytes expected, pcm(960 * 4);
+  REQUIRE_FALSE(split.write_silence(22000));
+  REQUIRE_FALSE(split.write_silence(1000));
+  expected.resize(3000 * 4);
+  for (int i = 0; i < 30; ++i) {
+    for (std::size_t b = 0; b < pcm.size(); ++b) pcm[b] = static_cast<std::uint8_t>(b * 7 + i);
+    REQUIRE_FALSE(split.write(pcm, 960));
+    expected.insert(expected.end(), pcm.begin(), pcm.end());
+  }
+  REQUIRE_FALSE(split.write_silence(25000));
+  expected.resize(expected.size() + 25000 * 4);
+  CHECK(split.file_start() == 70000);
+  REQUIRE_FALSE(split.finish());
+  Bytes joined;
+  const std::size_t header = wav_header({}, {}, 0).size();
+  for (unsigned n = 3; n <= 8; ++n) {
+    const Bytes part = read_file(dir / std::to_string(n));
+    CHECK(part.size() == header + (n == 8 ? 6800 : 10000) * 4);
+    joined.insert(joined.end(), part.begin() + static_cast<long>(header), part.end());
+  }
+  CHECK(joined == expected);
+  CHECK_FALSE(std::filesystem::exists(dir / "1"));
+  REQUIRE(closed.size() == 5);
+  CHECK(closed[0].start == 20000);
+  CHECK(closed[4].start + closed[4].samples == 70000);
 }
 
 TEST_CASE("durations of Opus packets, and what is none") {

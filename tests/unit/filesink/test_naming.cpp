@@ -144,12 +144,12 @@ TEST_CASE("templates are filled in") {
 }
 
 TEST_CASE("bad templates are explained") {
-  CHECK_FALSE(template_error("DIR/%u-%n-%s-%t-%d.%x"));
+  CHECK_FALSE(template_error("DIR/%u-%n-%s-%t-%d-%p.%x"));
   CHECK_FALSE(template_error("a%%b"));
   CHECK(template_error(""));
   CHECK(template_error("dir/"));
   CHECK(template_error("x%"));
-  CHECK(template_error("x%q") == std::string("%q is none of %u %n %s %t %d %x %%"));
+  CHECK(template_error("x%q") == std::string("%q is none of %u %n %s %t %d %p %x %%"));
   CHECK(template_error(std::string_view("a\0b", 3)));
 }
 
