@@ -122,10 +122,9 @@ void VoiceConnection::Impl::on_udp_event(UdpLink::Event event, Time now) {
   send_udp();
 }
 
-void VoiceConnection::Impl::on_media_broken(Time now) {
+void VoiceConnection::Impl::on_media_broken() {
   if (state_ != State::ready || !dave_) return;
   apply(dave_->media_broken());
-  (void)now;
 }
 
 void VoiceConnection::Impl::check_watchdog(Time now) {
@@ -259,7 +258,7 @@ void VoiceConnection::on_udp_control(ByteView datagram, Time now) {
 }
 void VoiceConnection::on_rtp_received(Time now) { impl_->watchdog_.on_received(now); }
 void VoiceConnection::on_rtp_opened(Time) { impl_->watchdog_.on_opened(); }
-void VoiceConnection::on_media_broken(Time now) { impl_->on_media_broken(now); }
+void VoiceConnection::on_media_broken(Time) { impl_->on_media_broken(); }
 void VoiceConnection::advance(Time now) { impl_->advance(now); }
 Time VoiceConnection::next_wakeup() const { return impl_->next_wakeup(); }
 std::vector<VoiceAction> VoiceConnection::take_actions() {

@@ -49,7 +49,7 @@ class VoiceConnection::Impl {
   void on_udp_open(Time now);
   void on_udp_failed(std::string_view text, Time now);
   void on_udp_control(ByteView datagram, Time now);
-  void on_media_broken(Time now);
+  void on_media_broken();
   std::vector<SessionId> unfinished_sessions() const;
 
   // voice_join.cpp
