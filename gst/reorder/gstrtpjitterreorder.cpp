@@ -467,7 +467,9 @@ static void stop_streams(DvRtpJitterReorder *self) {
 static GstStateChangeReturn dv_rtp_jitter_reorder_change_state(GstElement *element,
                                                                GstStateChange transition) {
   auto self = DV_RTP_JITTER_REORDER(element);
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+    self->core->reset_stats();
+  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
     ReorderSettings settings;
     {
       dv::ObjectLock lock(self);

@@ -59,6 +59,7 @@ struct ReorderStream {
   std::deque<Waiting> waiting;  ///< aligned with what the timeline has pending
   Waiting lost;                 ///< declared lost, to be told with the next frame
 
+  Time deadline = kNever;  ///< as it is in the Reorderer's order of deadlines
   Time last_packet{};
   bool leaving = false;  ///< said to be gone; ends when it was quiet for a while
   bool ended = false;    ///< EOS is queued

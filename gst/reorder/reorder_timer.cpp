@@ -33,23 +33,33 @@ Time Reorderer::deadline_of(const ReorderStream &stream) const {
   return std::min(next, gap_deadline(stream));
 }
 
+/** After whatever may have changed the deadline of a stream. Frames in order change nothing. */
+void Reorderer::note_deadline(ReorderStream &stream) {
+  const bool open = !stream.ended && streams_.contains({stream.session, stream.ssrc});
+  const Time next = open ? deadline_of(stream) : kNever;
+  if (next == stream.deadline) return;
+  if (stream.deadline != kNever) deadlines_.erase({stream.deadline, &stream});
+  if (next != kNever) deadlines_.emplace(next, &stream);
+  stream.deadline = next;
+}
+
 Time Reorderer::next_deadline() const {
-  Time next = kNever;
-  for (const auto &[key, stream] : streams_) next = std::min(next, deadline_of(*stream));
-  return next;
+  return deadlines_.empty() ? kNever : deadlines_.begin()->first;
 }
 
 void Reorderer::advance(Time now) {
-  std::vector<StreamRef> gone;
-  for (auto &[key, stream] : streams_) {
-    if (deadline_of(*stream) > now) continue;
-    stream->rules.advance(now, actions_);
-    sort_actions(*stream, now);
-    pump(*stream, now, false);
-    if (gap_deadline(*stream) <= now) tell_silence(*stream, now);
-    if (stream->leaving && stream->last_packet + kLinger <= now) gone.push_back(stream);
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    ReorderStream &stream = *deadlines_.begin()->second;
+    stream.rules.advance(now, actions_);
+    sort_actions(stream, now);
+    pump(stream, now, false);
+    if (gap_deadline(stream) <= now) tell_silence(stream, now);
+    if (stream.leaving && stream.last_packet + kLinger <= now) {
+      end_stream(stream);
+    } else {
+      note_deadline(stream);
+    }
   }
-  for (auto &stream : gone) end_stream(*stream);
 }
 
 /** Called with the lock held, whenever the next deadline may have changed. */

@@ -16,6 +16,12 @@ GstClockTime to_gst(Time t) { return static_cast<GstClockTime>(std::max(t, Time{
 
 }  // namespace
 
+void Reorderer::reset_stats() {
+  std::lock_guard lock(mutex_);
+  retired_ = {};
+  malformed_ = refused_ = 0;
+}
+
 void Reorderer::start(const ReorderSettings &settings) {
   stop();
   std::lock_guard lock(mutex_);
@@ -24,8 +30,6 @@ void Reorderer::start(const ReorderSettings &settings) {
   time_ = {};
   shift_.reset();
   live_ = flushing_ = stop_ = false;
-  retired_ = {};
-  malformed_ = refused_ = 0;
   timer_ = std::thread([this] { timer_loop(); });
 }
 
@@ -40,6 +44,7 @@ void Reorderer::stop() {
   std::lock_guard lock(mutex_);
   for (auto &stream : all_) stream->queue.set_flushing(true);
   streams_.clear();
+  deadlines_.clear();
   infos_.clear();
   caps_.reset();
   clock_.reset();
@@ -69,7 +74,10 @@ void Reorderer::set_caps(GstCaps *caps) {
   if (caps_ && gst_caps_is_equal(caps_.get(), caps)) return;
   // What is held belongs to the old caps.
   if (caps_) {
-    for (auto &[key, stream] : streams_) drain(*stream);
+    for (auto &[key, stream] : streams_) {
+      drain(*stream);
+      note_deadline(*stream);
+    }
   }
   caps_.reset(gst_caps_ref(caps));
   format_ = input_format(caps);
@@ -155,7 +163,11 @@ Time Reorderer::now() const {
 
 StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
   const Key key{frame.session, frame.ssrc};
-  if (auto found = streams_.find(key); found != streams_.end()) return found->second;
+  if (auto found = streams_.find(key); found != streams_.end()) {
+    if (!found->second->ended) return found->second;
+    // The input goes on after its EOS; the pad does not.
+    streams_.erase(found);
+  }
   if (streams_.size() >= kMaxStreams || all_.size() >= 2 * kMaxStreams) return nullptr;
   const Time latency = settings_.latency_ms * Time{1ms};
   SequenceConfig rules;
@@ -210,7 +222,10 @@ Reorderer::Result Reorderer::receive(std::vector<Ref<GstBuffer>> buffers) {
     }
   }
   const Time time = now();
-  for (auto &stream : result.touched) pump(*stream, time, false);
+  for (auto &stream : result.touched) {
+    pump(*stream, time, false);
+    note_deadline(*stream);
+  }
   if (!live_) advance(time);
   reschedule();
   return result;
@@ -315,6 +330,7 @@ void Reorderer::end_stream(ReorderStream &stream) {
   drain(stream);
   stream.ended = stream.leaving = true;
   put(stream, GST_MINI_OBJECT_CAST(gst_event_new_eos()));
+  note_deadline(stream);
   streams_.erase({stream.session, stream.ssrc});
 }
 
@@ -338,6 +354,7 @@ void Reorderer::source_info(const SourceInfo &info) {
       put(stream, GST_MINI_OBJECT_CAST(gst_event_new_tag(tags.release())));
     }
   }
+  note_deadline(stream);
   reschedule();
 }
 
@@ -359,6 +376,7 @@ void Reorderer::finish() {
   for (auto &[key, stream] : streams_) {
     drain(*stream);
     if (std::exchange(stream->ended, true)) continue;
+    note_deadline(*stream);
     put(*stream, GST_MINI_OBJECT_CAST(gst_event_new_eos()));
   }
   reschedule();
@@ -393,6 +411,7 @@ void Reorderer::flush_stop() {
     stream->ended = stream->ended && stream->leaving;
     stream->queue.push(PadItem(GST_MINI_OBJECT_CAST(gst_event_new_segment(&segment))));
     stream->queue.set_flushing(false);
+    note_deadline(*stream);
   }
   reschedule();
 }

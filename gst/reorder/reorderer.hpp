@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -43,6 +44,7 @@ class Reorderer {
   Reorderer(const Reorderer &) = delete;
   Reorderer &operator=(const Reorderer &) = delete;
 
+  void reset_stats();
   void start(const ReorderSettings &settings);
   /** Joins the timer thread and forgets the streams. */
   void stop();
@@ -104,6 +106,7 @@ class Reorderer {
   Time gap_deadline(const ReorderStream &stream) const;
   void tell_silence(ReorderStream &stream, Time now);
   Time deadline_of(const ReorderStream &stream) const;
+  void note_deadline(ReorderStream &stream);
   Time next_deadline() const;
   void timer_loop();
   void reschedule();
@@ -126,6 +129,7 @@ class Reorderer {
   Time time_{};                // latest arrival
   std::optional<Time> shift_;  // from the clock's running time to that of the arrivals
   std::map<Key, StreamRef> streams_;
+  std::set<std::pair<Time, ReorderStream *>> deadlines_;  // of those that have one
   std::vector<StreamRef> all_;  // with those whose pad is still to be removed
   std::map<Key, SourceInfo> infos_;
   SequenceBuffer<ReorderItem>::Actions actions_;
