@@ -32,7 +32,7 @@ trap cleanup EXIT
 
 say_and_run() {
   printf '\n  gst-launch-1.0'
-  printf ' %q' "$@"
+  printf ' %s' "$@"
   printf '\n\n'
   gst-launch-1.0 "$@"
 }
