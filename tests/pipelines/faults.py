@@ -77,8 +77,9 @@ def rubbish(directory):
     print(f"# {bad} pieces of rubbish counted: {stats}")
 
 
-run([
-    ("a bad network, opened only: everything that arrived, once, in order", bad_network),
-    ("a bad network, decoded: the account closes", bad_network_decoded),
-    ("rubbish is counted and harms nobody", rubbish),
-])
+if __name__ == "__main__":
+    run([
+        ("a bad network, opened only: everything that arrived, once, in order", bad_network),
+        ("a bad network, decoded: the account closes", bad_network_decoded),
+        ("rubbish is counted and harms nobody", rubbish),
+    ])
