@@ -9,7 +9,7 @@ from pathlib import Path
 import gi
 
 gi.require_version("Gst", "1.0")
-from gi.repository import GLib, GObject, Gst  # noqa: E402
+from gi.repository import GObject, Gst  # noqa: E402
 
 FLAGS = [
     (GObject.ParamFlags.CONSTRUCT_ONLY, "construct only"),
@@ -20,7 +20,7 @@ FLAGS = [
 
 
 def default_of(spec):
-    value = spec.get_default_value()
+    value = getattr(spec, "default_value", None)
     if spec.flags & GObject.ParamFlags(1 << (8 + 5)):
         return "depends on the machine"
     if isinstance(value, GObject.GEnum):
@@ -32,7 +32,7 @@ def default_of(spec):
 
 def range_of(spec):
     if GObject.type_is_a(spec.value_type, GObject.TYPE_ENUM):
-        values = type(spec.get_default_value()).__enum_values__.values()
+        values = spec.enum_class.__enum_values__.values()
         return ", ".join(v.value_nick for v in values)
     low, high = getattr(spec, "minimum", None), getattr(spec, "maximum", None)
     return f"{low} to {high}" if low is not None and high is not None else ""
@@ -48,9 +48,8 @@ def access_of(spec):
 
 
 def properties(element):
-    inherited = {"name", "parent"}
     for spec in sorted(GObject.list_properties(element), key=lambda s: s.name):
-        if spec.name in inherited or not spec.owner_type.name.startswith(element.__gtype__.name):
+        if spec.owner_type != element.__gtype__:
             continue
         yield f"### `{spec.name}`\n"
         yield f"{spec.blurb}\n"
@@ -75,8 +74,8 @@ def page(factory):
     element = factory.create(None)
     yield f"# {factory.get_name()}\n"
     yield f"{factory.get_metadata('description')}\n"
-    yield f"{factory.get_metadata('long-name')}. Class: `{factory.get_metadata('klass')}`. "
-    yield f"Rank: {factory.get_rank()}.\n"
+    klass, rank = factory.get_metadata("klass"), factory.get_rank()
+    yield f"{factory.get_metadata('long-name')}. Class: `{klass}`. Rank: {rank}.\n"
     yield "## Pads\n"
     for pad in factory.get_static_pad_templates():
         direction = {Gst.PadDirection.SRC: "source", Gst.PadDirection.SINK: "sink"}[pad.direction]
