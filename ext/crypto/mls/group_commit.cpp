@@ -107,10 +107,8 @@ Result<Bytes> Group::make_welcome(const Epoch &next, const Secret &joiner,
       secrets.path_secret = path->path_secrets.at(common).clone();
     }
     ++next_added;
-    Bytes plain = encode(secrets);
     auto entry = encrypt_with_label(known.proposal.add->init_key, "Welcome",
-                                    welcome.encrypted_group_info, plain);
-    wipe_bytes(plain);
+                                    welcome.encrypted_group_info, encode_secret(secrets).view());
     if (!entry) return Error{"a new member's key can not be encrypted to"};
     const Hash ref = key_package_ref(encode(*known.proposal.add));
     welcome.secrets.push_back({Bytes(ref.begin(), ref.end()), std::move(*entry)});

@@ -253,8 +253,8 @@ void write(Writer &w, const GroupContext &v);
 void write(Writer &w, const GroupInfo &v);
 void write(Writer &w, const EncryptedGroupSecrets &v);
 void write(Writer &w, const Welcome &v);
-/** The wiped form: the writer's buffer holds secrets, wipe it after use. */
-void write(Writer &w, const GroupSecrets &v);
+/** Straight into memory that is wiped, unlike a growing buffer. */
+Secret encode_secret(const GroupSecrets &v);
 
 /** Parts that are signed: the structure without its signature. */
 void write_tbs(Writer &w, const LeafNode &v);

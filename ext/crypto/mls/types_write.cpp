@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
+
 #include "ext/crypto/mls/types.hpp"
 
 namespace dv::mls {
@@ -180,11 +182,26 @@ void write(Writer &w, const GroupInfo &v) {
   write_vec(w, v.signature);
 }
 
-void write(Writer &w, const GroupSecrets &v) {
-  write_vec(w, v.joiner_secret.view());
-  w.u8(v.path_secret ? 1 : 0);
-  if (v.path_secret) write_vec(w, v.path_secret->view());
-  write_list(w, v.psks);
+Secret encode_secret(const GroupSecrets &v) {
+  Writer psks;
+  write_list(psks, v.psks);
+  const std::uint8_t present = v.path_secret ? 1 : 0;
+  const auto vec_size = [](const Secret &s) { return s.size() + (s.size() < 64 ? 1 : 2); };
+  Secret out = Secret::zeros(vec_size(v.joiner_secret) + 1 +
+                             (v.path_secret ? vec_size(*v.path_secret) : 0) + psks.bytes().size());
+  auto at = out.writable().begin();
+  const auto put = [&at](ByteView bytes) { at = std::copy(bytes.begin(), bytes.end(), at); };
+  const auto put_vec = [&](const Secret &s) {
+    Writer header;
+    write_vec_length(header, s.size());
+    put(header.bytes());
+    put(s.view());
+  };
+  put_vec(v.joiner_secret);
+  put({&present, 1});
+  if (v.path_secret) put_vec(*v.path_secret);
+  put(psks.bytes());
+  return out;
 }
 
 void write(Writer &w, const EncryptedGroupSecrets &v) {

@@ -94,7 +94,9 @@ TEST_CASE("messages.json: every structure decodes and encodes to the same bytes"
     message_round_trip<GroupInfo>(v, "mls_group_info", WireFormat::group_info);
     message_round_trip<KeyPackage>(v, "mls_key_package", WireFormat::key_package);
     round_trip<Commit>(v, "commit");
-    round_trip<GroupSecrets>(v, "group_secrets");
+    GroupSecrets secrets;
+    REQUIRE(decode(hex_field(v, "group_secrets"), secrets));
+    CHECK(to_hex(encode_secret(secrets).view()) == text(v, "group_secrets"));
     proposal_round_trip(v, "add_proposal", ProposalType::add);
     proposal_round_trip(v, "update_proposal", ProposalType::update);
     proposal_round_trip(v, "remove_proposal", ProposalType::remove);
