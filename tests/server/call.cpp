@@ -205,6 +205,7 @@ void Call::spoken(Speaker &speaker, const SpeakerFrame &frame, Time now) {
     packet.dave_version = sealed->version;
     packet.epoch = sealed->epoch;
     packet.rtp = build_rtp(frame, speaker.ssrc(), packet.fate, sealed->frame);
+    last_frame_[speaker.user()] = std::move(sealed->frame);
   } else {
     packet.rtp = build_rtp(frame, speaker.ssrc(), packet.fate, frame.opus);
   }

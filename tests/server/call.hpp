@@ -52,12 +52,14 @@ class Call {
   std::vector<UserId> present(UserId except) const;
 
   // Faults of the media port
-  /** `kind`: random, short, truncated, forged, video, rtcp-garbage. Gives the number sent. */
+  /** `kind`: as docs/test-server.md lists them. Gives the number sent. */
   std::size_t garbage(const std::string &kind, std::size_t count, std::uint64_t seed);
   void announce_video(Speaker &speaker, bool on);
 
  private:
   struct Packet;
+  std::optional<Bytes> bad_datagram(const std::string &kind, VoiceSession &session, std::size_t n,
+                                    std::mt19937_64 &random);
   void tick();
   void spoken(Speaker &speaker, const SpeakerFrame &frame, Time now);
   void release(Speaker &speaker, Time now);
@@ -78,6 +80,7 @@ class Call {
   std::map<UserId, std::deque<Packet>> held_;  // on their way, in order of speaking
   std::map<UserId, Ssrc> announced_;           // op 5 is out for these
   std::map<UserId, bool> video_;
+  std::map<UserId, Bytes> last_frame_;  // what the last packet of a speaker carried
   std::mt19937_64 random_;
   Loop::TimerId timer_ = 0, rtcp_timer_ = 0;
   bool started_ = false;

@@ -23,41 +23,59 @@ std::size_t Call::garbage(const std::string &kind, std::size_t count, std::uint6
   for (VoiceSession *session : sessions_) {
     if (!session->transport) continue;
     for (std::size_t n = 0; n < count; n++) {
-      const Ssrc ssrc = speakers_.empty() ? 4711 : speakers_[n % speakers_.size()]->ssrc();
-      SpeakerFrame frame{.seq = static_cast<std::uint16_t>(random()),
-                         .rtp = static_cast<std::uint32_t>(random())};
-      Bytes noise(20 + random() % 200);
-      fill(noise, 0, random);
-      Bytes out;
-      if (kind == "random") {
-        out.resize(random() % 300);
-        fill(out, 0, random);
-      } else if (kind == "short") {
-        out.resize(random() % 12);
-        fill(out, 0, random);
-      } else if (kind == "truncated") {
-        out = session->transport->seal_rtp(build_rtp(frame, ssrc, {.extension = true}, noise));
-        out.resize(random() % out.size());
-      } else if (kind == "forged") {
-        out = build_rtp(frame, ssrc, {.extension = true}, noise);
-      } else if (kind == "foreign") {
-        out = session->transport->seal_rtp(build_rtp(frame, 0x7fffff00U + n % 16, {}, noise));
-      } else if (kind == "video") {
-        out = build_rtp(frame, ssrc + 1, {.extension = true}, noise);
-        out[1] = kVideoPayloadType;
-        out = session->transport->seal_rtp(out);
-      } else if (kind == "no-opus") {
-        out = session->transport->seal_rtp(build_rtp(frame, ssrc, {}, Bytes{0xff, 0x41}));
-      } else if (kind == "rtcp") {
-        out = noise;
-        store_be16(out.data(), 0x80c8);
-      } else {
-        return 0;
-      }
-      sent += session->node->media->send(*session, out);
+      const auto out = bad_datagram(kind, *session, n, random);
+      if (!out) return 0;
+      sent += session->node->media->send(*session, *out);
     }
   }
   return sent;
+}
+
+/** Number `n` of a row; nothing if there is no such kind. */
+std::optional<Bytes> Call::bad_datagram(const std::string &kind, VoiceSession &session,
+                                        std::size_t n, std::mt19937_64 &random) {
+  const Speaker *speaker = speakers_.empty() ? nullptr : speakers_[n % speakers_.size()].get();
+  const Ssrc ssrc = speaker == nullptr ? 4711 : speaker->ssrc();
+  const SpeakerFrame frame{.seq = static_cast<std::uint16_t>(random()),
+                           .rtp = static_cast<std::uint32_t>(random())};
+  Bytes noise(20 + random() % 200);
+  fill(noise, 0, random);
+  const auto sealed = [&](ByteView payload, Ssrc from) {
+    return session.transport->seal_rtp(build_rtp(frame, from, {.extension = true}, payload));
+  };
+  if (kind == "random" || kind == "short") {
+    noise.resize(random() % (kind == "short" ? 12 : 300));
+    fill(noise, 0, random);
+    return noise;
+  }
+  if (kind == "truncated") {
+    Bytes out = sealed(noise, ssrc);
+    out.resize(random() % out.size());
+    return out;
+  }
+  if (kind == "forged") return build_rtp(frame, ssrc, {.extension = true}, noise);
+  if (kind == "foreign") return sealed(noise, 0x7fffff00U + static_cast<Ssrc>(n % 16));
+  if (kind == "no-opus") return sealed(Bytes{0xff, 0x41}, ssrc);
+  if (kind == "video") {
+    Bytes packet = build_rtp(frame, ssrc + 1, {.extension = true}, noise);
+    packet[1] = kVideoPayloadType;
+    return session.transport->seal_rtp(packet);
+  }
+  if (kind == "rtcp") {
+    store_be16(noise.data(), 0x80c8);
+    return noise;
+  }
+  if (kind == "dave-plain") return sealed(noise, ssrc);
+  if (kind == "dave-forged") {  // has the shape of a protocol frame: tag, counter, size, marker
+    const std::uint8_t trailer[] = {0x07, 0x0c, 0xfa, 0xfa};
+    noise.insert(noise.end(), std::begin(trailer), std::end(trailer));
+    return sealed(noise, ssrc);
+  }
+  if (kind == "dave-replay") {
+    const auto last = speaker == nullptr ? last_frame_.end() : last_frame_.find(speaker->user());
+    return sealed(last == last_frame_.end() ? noise : last->second, ssrc);
+  }
+  return std::nullopt;
 }
 
 void Call::announce_video(Speaker &speaker, bool on) {

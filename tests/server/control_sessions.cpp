@@ -120,17 +120,20 @@ json for_clients(Core &core, const json &c, F f) {
 }
 
 /**
- * The voice server changes. `endpoint`: "other", "same" or "null" (and nothing behind it). With
- * `null-ms` a null endpoint comes first and the new one that much later. `close`: code for the old
- * socket, 0 leaves it open.
+ * The voice server changes. `endpoint`: "other", "same", "null" (and nothing behind it), or
+ * literally what to send. With `null-ms` a null endpoint comes first and the new one that much
+ * later. `close`: code for the old socket, 0 leaves it open. `certificate`: of the other one.
  */
 json move(Core &core, const json &c) {
   const std::string where = c.value("endpoint", "other");
   const int code = c.value("close", 4014), null_ms = c.value("null-ms", 0);
-  if (where == "other" && !core.voice.add_node()) return command_failed("no new endpoint");
+  const auto kind = certificate_kind(c.value("certificate", "good"));
+  if (!kind) return command_failed("no such certificate");
+  if (where == "other" && !core.voice.add_node(*kind)) return command_failed("no new endpoint");
   return for_clients(core, c, [&](GuildId guild, const VoiceState &state) {
     const std::string token = core.voice.issue(guild, state.channel, state.user, state.session_id);
-    const std::string endpoint = core.voice.current()->endpoint();
+    const bool ours = where == "other" || where == "same";
+    const std::string endpoint = ours ? core.voice.current()->endpoint() : where;
     if (where == "null" || null_ms > 0) core.send_server_update(guild, state.user, token, {});
     if (where != "null" && null_ms == 0)
       core.send_server_update(guild, state.user, token, endpoint);
@@ -140,6 +143,28 @@ json move(Core &core, const json &c) {
       });
     if (code != 0) core.voice.end(guild, state.user, code);
   });
+}
+
+/** What a bot that lives elsewhere would hand over: it is in the channel, its voice session is free
+ * to take. */
+json credentials(Core &core, const json &c) {
+  const auto bot = core.world.tokens.find(c.value("token", core.config.token));
+  const GuildId guild = c.contains("guild") ? id_of(c, "guild") : core.config.guild;
+  const ChannelId channel = c.contains("channel") ? id_of(c, "channel") : core.config.channel;
+  const Guild *place = core.world.guild(guild);
+  if (bot == core.world.tokens.end() || place == nullptr || !place->channels.contains(channel))
+    return command_failed("no such token, guild or channel");
+  const VoiceState state{
+      .user = bot->second, .channel = channel, .session_id = core.random_hex(16)};
+  core.voice.end(guild, state.user, 4014);
+  core.set_voice_state(guild, state);
+  return {{"ok", true},
+          {"token", core.voice.issue(guild, channel, state.user, state.session_id)},
+          {"endpoint", core.voice.current()->endpoint()},
+          {"session_id", state.session_id},
+          {"user_id", std::to_string(state.user)},
+          {"guild_id", std::to_string(guild)},
+          {"channel_id", std::to_string(channel)}};
 }
 
 /** A moderator moves the client. */
@@ -225,6 +250,7 @@ void add_session_commands(Commands &commands) {
   commands["dispatch"] = dispatch;
   commands["secrets"] = secrets;
   commands["move"] = move;
+  commands["credentials"] = credentials;
   commands["move-channel"] = move_channel;
   commands["kick"] = kick;
   commands["delete-channel"] = delete_channel;

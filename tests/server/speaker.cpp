@@ -37,6 +37,7 @@ void Speaker::start(Time at) {
   if (!origin_) origin_ = at;
   loop_start_ = sample_at(at) / kSilenceSamples * kSilenceSamples;
   talking_ = true;
+  fresh_ = true;
   ending_ = false;
   spurt_ = 0;
   frame_ = 0;
@@ -88,11 +89,17 @@ std::uint64_t Speaker::position() const {
 Time Speaker::next_due() const { return talking_ ? due_of(position()) : kNever; }
 
 void Speaker::skip(Time now) {
+  // Who has not said anything yet begins with the first word, later.
+  if (fresh_ && next_due() <= now) {
+    loop_start_ = (sample_at(now) / kSilenceSamples + 1) * kSilenceSamples;
+    return;
+  }
   while (next_due() <= now) advance();
 }
 
 std::optional<SpeakerFrame> Speaker::next(Time now) {
   if (!talking_ || next_due() > now) return std::nullopt;
+  fresh_ = false;
   SpeakerFrame frame = make(position());
   advance();
   return frame;

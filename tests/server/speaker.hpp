@@ -71,6 +71,7 @@ class Speaker {
   SpeakerProfile profile_;
   std::mt19937_64 random_;
   bool talking_ = false;
+  bool fresh_ = false;            // nothing sent since the start
   bool ending_ = false;           // only the closing silence is left
   std::optional<Time> origin_;    // time of sample 0 of the speaker's media clock
   std::uint64_t loop_start_ = 0;  // sample at which the current turn of the loop began

@@ -150,6 +150,11 @@ std::optional<Certificates> Certificates::make(CertificateKind kind) {
 Certificates::Certificates(Certificates &&other) noexcept
     : directory_(std::exchange(other.directory_, {})) {}
 
+Certificates &Certificates::operator=(Certificates &&other) noexcept {
+  std::swap(directory_, other.directory_);
+  return *this;
+}
+
 Certificates::~Certificates() {
   std::error_code error;
   if (!directory_.empty()) std::filesystem::remove_all(directory_, error);

@@ -28,7 +28,7 @@ class Certificates {
  public:
   static std::optional<Certificates> make(CertificateKind kind);
   Certificates(Certificates &&other) noexcept;
-  Certificates &operator=(Certificates &&) = delete;
+  Certificates &operator=(Certificates &&other) noexcept;
   ~Certificates();
 
   const std::string &directory() const { return directory_; }

@@ -65,13 +65,16 @@ void VoiceGateway::shutdown() {
   nodes_.clear();
 }
 
-bool VoiceGateway::add_node() {
+bool VoiceGateway::add_node(CertificateKind certificate) {
   auto node = std::make_unique<VoiceNode>();
+  if (certificate != CertificateKind::good &&
+      !(node->certificates = Certificates::make(certificate)))
+    return false;
   VoiceNode *raw = node.get();
   node->media = std::make_unique<MediaPort>(core_, *raw);
   node->server = WsServer::listen(
-      core_.certificates, 0, [this, raw](auto connection) { accept(*raw, std::move(connection)); },
-      nullptr);
+      node->certificates ? *node->certificates : core_.certificates, 0,
+      [this, raw](auto connection) { accept(*raw, std::move(connection)); }, nullptr);
   if (!node->server || !node->media->open()) return false;
   nodes_.push_back(std::move(node));
   return true;

@@ -22,6 +22,7 @@ class VoiceGateway;
 
 /** One voice server: a secure websocket endpoint and a media port. */
 struct VoiceNode {
+  std::optional<Certificates> certificates;  ///< its own, if not those of the server
   std::unique_ptr<WsServer> server;
   std::unique_ptr<MediaPort> media;
 
@@ -76,7 +77,7 @@ class VoiceGateway {
   /** The voice server that new credentials lead to. */
   VoiceNode *current() { return nodes_.back().get(); }
   /** From now on another one, with another endpoint and media port. */
-  bool add_node();
+  bool add_node(CertificateKind certificate = CertificateKind::good);
   VoiceNode *node(const std::string &endpoint);
 
   /** New credentials for a user; older ones become stale. Gives the token. */
