@@ -37,6 +37,8 @@ void Session::Impl::session_description(std::uint16_t version) {
   transitions_.clear();
   reported_.clear();
   last_executed_.reset();
+  receiving_epoch_.clear();
+  sending_secret_ = {};
   drop_group();
   actions_.push_back(DaveUpdate{config_.session, group_version_, 0, {}});
   actions_.push_back(SenderKey{group_version_, 0, {}});
@@ -72,7 +74,8 @@ void Session::Impl::execute_transition(std::uint16_t id) {
     return;
   }
   Transition transition = std::move(*it);
-  transitions_.erase(it);
+  // What was prepared before it is overtaken: going back to an older epoch helps nobody.
+  transitions_.erase(transitions_.begin(), it + 1);
   execute(std::move(transition));
 }
 
@@ -108,10 +111,28 @@ Session::Impl::Transition Session::Impl::describe(std::uint16_t id, std::uint16_
   return t;
 }
 
+void Session::Impl::tell_receiving_keys(std::uint16_t version) {
+  const bool keys = version > 0 && established();
+  Bytes epoch;
+  if (keys)
+    epoch.assign(group_->epoch_authenticator().begin(), group_->epoch_authenticator().end());
+  // Ratchets made anew from the same secrets would take every frame of the epoch a second time.
+  if (keys && epoch == receiving_epoch_) return;
+  receiving_epoch_ = std::move(epoch);
+  actions_.push_back(receiving_keys(version));
+}
+
+void Session::Impl::tell_sending_key(Transition &t) {
+  // A counter that starts over under the same key would use its nonces twice.
+  if (!t.own_secret.empty() && t.own_secret == sending_secret_) return;
+  sending_secret_ = t.own_secret.clone();
+  actions_.push_back(SenderKey{t.version, t.epoch, std::move(t.own_secret)});
+}
+
 void Session::Impl::prepare(std::uint16_t id, std::uint16_t version) {
   ++stats_.transitions_prepared;
   prepared_version_ = version;
-  actions_.push_back(receiving_keys(version));
+  tell_receiving_keys(version);
   Transition transition = describe(id, version);
   if (id == 0) {
     execute(std::move(transition));
@@ -130,7 +151,7 @@ void Session::Impl::execute(Transition t) {
   active_version_ = t.version;
   last_executed_ = t.id;
   media_reported_ = false;
-  actions_.push_back(SenderKey{t.version, t.epoch, std::move(t.own_secret)});
+  tell_sending_key(t);
   actions_.push_back(EpochChanged{t.id, t.version, t.epoch, std::move(t.privacy_code),
                                   std::move(t.members), true});
   if (t.version == 0) {

@@ -77,6 +77,8 @@ class Session::Impl {
   void prepare(std::uint16_t id, std::uint16_t version);
   void execute(Transition transition);
   Transition describe(std::uint16_t id, std::uint16_t version) const;
+  void tell_receiving_keys(std::uint16_t version);
+  void tell_sending_key(Transition &t);
   DaveUpdate receiving_keys(std::uint16_t version) const;
   Secret base_secret(UserId user) const;
 
@@ -90,6 +92,8 @@ class Session::Impl {
   std::deque<Report> reported_;
   std::deque<Bytes> held_;  // proposals that name users we have not been told of
   std::optional<std::uint16_t> last_executed_;
+  Bytes receiving_epoch_;  // authenticator of the epoch whose keys were told last
+  Secret sending_secret_;  // as told last
   bool media_reported_ = false;
 };
 

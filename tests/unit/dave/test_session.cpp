@@ -341,6 +341,31 @@ TEST_CASE("garbage of every opcode is a problem and nothing else") {
   CHECK(two.a.session.epoch() == 1);
 }
 
+TEST_CASE("no key is told twice: counters and replay windows must not start over under one key") {
+  Two two;
+  Session &s = two.a.session;
+  s.on_execute_transition(4);
+  const Actions again = s.on_prepare_transition(5, 1);
+  CHECK(json(again, kOpReadyForTransition) == 5);
+  CHECK(all_of<DaveUpdate>(again).empty());
+  const Actions executed = s.on_execute_transition(5);
+  CHECK(all_of<SenderKey>(executed).empty());
+  CHECK(all_of<EpochChanged>(executed).size() == 1);
+}
+
+TEST_CASE("a downgrade that is taken back before it is executed brings the ratchets back") {
+  Two two;
+  Session &s = two.a.session;
+  s.on_execute_transition(4);
+  s.on_prepare_transition(5, 0);
+  const Actions back = s.on_prepare_transition(6, 1);
+  CHECK(all_of<DaveUpdate>(back).at(0)->senders.size() == 1);
+  CHECK(all_of<SenderKey>(s.on_execute_transition(6)).empty());
+  // The downgrade was overtaken.
+  CHECK(s.on_execute_transition(5).empty());
+  CHECK(s.version() == 1);
+}
+
 TEST_CASE("transitions that are never executed are bounded") {
   Two two;
   for (std::uint16_t id = 100; id < 200; ++id) two.a.session.on_prepare_transition(id, 1);
