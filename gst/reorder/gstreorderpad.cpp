@@ -103,4 +103,39 @@ GstPad *reorder_pad_new(GstPadTemplate *templ, const char *name, StreamRef strea
 
 ReorderStream *reorder_pad_stream(GstPad *pad) { return DV_REORDER_PAD(pad)->stream->get(); }
 
+static void store_sticky(GstPad *pad, GstEvent *event) {
+  gst_pad_store_sticky_event(pad, event);
+  gst_event_unref(event);
+}
+
+void reorder_pad_begin(GstPad *pad, GstElement *element, guint group_id, Ref<GstCaps> caps,
+                       Ref<GstTagList> tags) {
+  const ReorderStream &stream = *reorder_pad_stream(pad);
+  Ref<gchar> tail(stream.cname.empty()
+                      ? g_strdup_printf("ssrc-%u", stream.ssrc)
+                      : g_strdup_printf("%s/ssrc-%u", stream.cname.c_str(), stream.ssrc));
+  Ref<gchar> id(gst_pad_create_stream_id(pad, element, tail.get()));
+  GstEvent *start = gst_event_new_stream_start(id.get());
+  gst_event_set_group_id(start, group_id);
+  store_sticky(pad, start);
+  if (caps) store_sticky(pad, gst_event_new_caps(caps.get()));
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  store_sticky(pad, gst_event_new_segment(&segment));
+  if (tags) store_sticky(pad, gst_event_new_tag(tags.release()));
+}
+
+void reorder_pad_complete_caps(GstPad *pad) {
+  Ref<GstCaps> ours(gst_pad_get_current_caps(pad));
+  if (!ours) return;
+  Ref<GstCaps> wanted(gst_pad_peer_query_caps(pad, ours.get()));
+  if (!wanted || gst_caps_is_empty(wanted.get()) || gst_caps_is_any(wanted.get())) return;
+  Ref<GstCaps> both(gst_caps_intersect_full(ours.get(), wanted.get(), GST_CAPS_INTERSECT_FIRST));
+  if (gst_caps_is_empty(both.get())) return;
+  both.reset(gst_caps_fixate(both.release()));
+  if (!gst_caps_is_equal(both.get(), ours.get())) {
+    gst_pad_push_event(pad, gst_event_new_caps(both.get()));
+  }
+}
+
 }  // namespace dv

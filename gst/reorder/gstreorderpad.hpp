@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "gst/glue/ref.hpp"
+
 namespace dv {
 struct ReorderStream;
 }
@@ -20,5 +22,13 @@ namespace dv {
 GstPad *reorder_pad_new(GstPadTemplate *templ, const char *name,
                         std::shared_ptr<ReorderStream> stream);
 ReorderStream *reorder_pad_stream(GstPad *pad);
+/** Stores stream-start, caps, segment and tags on an active pad that nobody knows yet. */
+void reorder_pad_begin(GstPad *pad, GstElement *element, guint group_id, Ref<GstCaps> caps,
+                       Ref<GstTagList> tags);
+/**
+ * Caps of a source without negotiation (`application/x-rtp` alone) are completed by what the branch
+ * asks for, as a source that negotiates would have done.
+ */
+void reorder_pad_complete_caps(GstPad *pad);
 
 }  // namespace dv

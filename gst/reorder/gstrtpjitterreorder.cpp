@@ -200,24 +200,6 @@ static void take_flow(DvRtpJitterReorder *self, GstPad *pad, ReorderStream *stre
   if (flow < GST_FLOW_EOS && flow != GST_FLOW_ERROR) GST_ELEMENT_FLOW_ERROR(self, flow);
 }
 
-/**
- * Caps of a source without negotiation (`application/x-rtp` alone) are completed by what the branch
- * asks for, as a source that negotiates would have done.
- */
-static void complete_caps(GstPad *pad) {
-  dv::Ref<GstCaps> ours(gst_pad_get_current_caps(pad));
-  if (!ours) return;
-  dv::Ref<GstCaps> wanted(gst_pad_peer_query_caps(pad, ours.get()));
-  if (!wanted || gst_caps_is_empty(wanted.get()) || gst_caps_is_any(wanted.get())) return;
-  dv::Ref<GstCaps> both(
-      gst_caps_intersect_full(ours.get(), wanted.get(), GST_CAPS_INTERSECT_FIRST));
-  if (gst_caps_is_empty(both.get())) return;
-  both.reset(gst_caps_fixate(both.release()));
-  if (!gst_caps_is_equal(both.get(), ours.get())) {
-    gst_pad_push_event(pad, gst_event_new_caps(both.get()));
-  }
-}
-
 static void src_loop(gpointer data) {
   auto pad = GST_PAD(data);
   auto stream = dv::reorder_pad_stream(pad);
@@ -233,7 +215,7 @@ static void src_loop(gpointer data) {
   if (GST_IS_BUFFER(item.get())) {
     if (!stream->negotiated && gst_pad_is_linked(pad)) {
       stream->negotiated = true;
-      complete_caps(pad);
+      dv::reorder_pad_complete_caps(pad);
     }
     return take_flow(self, pad, stream, gst_pad_push(pad, GST_BUFFER_CAST(item.release())));
   }
@@ -291,27 +273,6 @@ static dv::Ref<gchar> free_pad_name(DvRtpJitterReorder *self, guint ssrc) {
   }
 }
 
-static void store_sticky(GstPad *pad, GstEvent *event) {
-  gst_pad_store_sticky_event(pad, event);
-  gst_event_unref(event);
-}
-
-static void store_stickies(DvRtpJitterReorder *self, GstPad *pad, const ReorderStream &stream) {
-  dv::Ref<gchar> tail(stream.cname.empty()
-                          ? g_strdup_printf("ssrc-%u", stream.ssrc)
-                          : g_strdup_printf("%s/ssrc-%u", stream.cname.c_str(), stream.ssrc));
-  dv::Ref<gchar> id(gst_pad_create_stream_id(pad, GST_ELEMENT(self), tail.get()));
-  GstEvent *start = gst_event_new_stream_start(id.get());
-  gst_event_set_group_id(start, self->group_id);
-  store_sticky(pad, start);
-  if (auto caps = self->core->caps_for(stream)) store_sticky(pad, gst_event_new_caps(caps.get()));
-  GstSegment segment;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
-  store_sticky(pad, gst_event_new_segment(&segment));
-  if (auto tags = self->core->tags_for(stream))
-    store_sticky(pad, gst_event_new_tag(tags.release()));
-}
-
 static void open_pad(DvRtpJitterReorder *self, const StreamRef &stream) {
   GstPadTemplate *templ = gst_element_get_pad_template(GST_ELEMENT(self), "src_%u");
   GstPad *pad = dv::reorder_pad_new(templ, free_pad_name(self, stream->ssrc).get(), stream);
@@ -320,7 +281,8 @@ static void open_pad(DvRtpJitterReorder *self, const StreamRef &stream) {
   gst_pad_set_query_function(pad, src_query);
   gst_pad_use_fixed_caps(pad);
   gst_pad_set_active(pad, TRUE);
-  store_stickies(self, pad, *stream);
+  dv::reorder_pad_begin(pad, GST_ELEMENT(self), self->group_id, self->core->caps_for(*stream),
+                        self->core->tags_for(*stream));
   GST_INFO_OBJECT(self, "new stream, ssrc %08x", stream->ssrc);
   gst_element_add_pad(GST_ELEMENT(self), pad);
   stream->announced = true;
