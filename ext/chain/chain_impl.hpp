@@ -74,7 +74,6 @@ struct ReceiveChain::Impl {
   void hand_on(Stream &stream, chain::Packet &packet, std::uint64_t number, bool restart);
   void forward_rtp(Stream &stream, chain::Packet &packet);
   void settle(const Stream &stream, chain::Packet &packet, Verdict verdict);
-  void update_hold(Stream &stream);
   bool ordered() const { return config_.decode && config_.latency > Time::zero(); }
 
   ChainConfig config_;

@@ -36,11 +36,10 @@ void ReceiveChain::Impl::take_payload(Stream &stream, PacketRef packet, ByteView
   if (payload.empty()) {
     packet->content = chain::Content::nothing;
     settle(stream, *packet, Verdict::padding_only);
-    return submit(stream, std::move(packet));
   }
   switch (attempt(stream, *packet, payload)) {
     case Attempt::plain:
-      // Behind encrypted ones that still wait, it would come too early.
+      // Behind those that still wait it would come too early, and open a hole in their place.
       if (!stream.waiting.empty()) {
         packet->plain = true;
         return wait_for_key(stream, std::move(packet), payload);
@@ -62,7 +61,7 @@ void ReceiveChain::Impl::take_payload(Stream &stream, PacketRef packet, ByteView
 /** Opened or plain: the Opus packet is in `packet`. */
 ReceiveChain::Impl::Attempt ReceiveChain::Impl::attempt(Stream &stream, chain::Packet &packet,
                                                         ByteView payload) {
-  packet.plain = false;
+  if (packet.content == chain::Content::nothing) return Attempt::plain;
   if (stream.sender == nullptr) {
     packet.reason = Verdict::unknown_user;
     return Attempt::not_yet;
@@ -92,7 +91,6 @@ void ReceiveChain::Impl::wait_for_key(Stream &stream, PacketRef packet, ByteView
     give_up(stream, std::move(oldest), Verdict::waiting_overflow);
   }
   stream.waiting.push_back(std::move(packet));
-  update_hold(stream);
 }
 
 /** A key or a name has come: whatever it opens goes on, in order of arrival. */
@@ -113,7 +111,6 @@ void ReceiveChain::Impl::retry_waiting(Stream &stream) {
   }
   stream.waiting = std::move(still);
   conclude_overtaken(stream);
-  update_hold(stream);
 }
 
 /**
@@ -141,7 +138,6 @@ void ReceiveChain::Impl::release_plain(Stream &stream) {
     stream.waiting.pop_front();
     submit(stream, std::move(packet));
   }
-  update_hold(stream);
 }
 
 void ReceiveChain::Impl::expire_waiting(Stream &stream, Time until) {

@@ -90,13 +90,4 @@ void ReceiveChain::Impl::forward_rtp(Stream &stream, chain::Packet &packet) {
   settle(stream, packet, Verdict::delivered);
 }
 
-void ReceiveChain::Impl::update_hold(Stream &stream) {
-  const bool hold = !stream.waiting.empty();
-  if (stream.order.on_hold() == hold) return;
-  stream.order.hold(hold);
-  if (hold) return;
-  stream.order.advance(now_, actions_);
-  perform(stream);
-}
-
 }  // namespace dv

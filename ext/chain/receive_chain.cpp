@@ -125,10 +125,11 @@ void ReceiveChain::Impl::flush() {
     for (const auto &raw : session->keyless) sink_.verdict(id, raw.ssrc, raw.tag, Verdict::flushed);
     session->keyless.clear();
   }
-  for (const auto &[key, stream] : streams_) {
-    timers_.remove(*stream);
-    for (PacketRef &packet : stream->waiting) settle(*stream, *packet, Verdict::flushed);
-    stream->order.reset([&](PacketRef packet) { settle(*stream, *packet, Verdict::flushed); });
+  for (const auto &entry : streams_) {
+    Stream &stream = *entry.second;
+    timers_.remove(stream);
+    for (PacketRef &packet : stream.waiting) settle(stream, *packet, Verdict::flushed);
+    stream.order.reset([&](PacketRef packet) { settle(stream, *packet, Verdict::flushed); });
   }
   streams_.clear();
 }

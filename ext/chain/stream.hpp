@@ -26,7 +26,10 @@ struct Stream : Timed {
   Sender *sender = nullptr;  ///< null: the user is not known yet
   SeenRing seen;
   ArrivalNumbers numbers;
-  /** Packets that no present key opens, and plain ones that came behind them. */
+  /**
+   * Packets that no present key opens, and plain ones that came behind them. Whatever is opened
+   * behind one of them settles it, so `order` never sees a hole in the place of one that waits.
+   */
   std::deque<PacketRef> waiting;
   /** First number, and highest, that a key has opened. */
   std::optional<std::uint16_t> first_opened, newest_opened;

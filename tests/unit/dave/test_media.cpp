@@ -75,6 +75,19 @@ TEST_CASE("a protocol frame that does not open never passes as a plain one") {
   CHECK(open(receiver, seal(sender), 2s) == FrameVerdict::authentication);
 }
 
+TEST_CASE(
+    "plain media that happens to end like a protocol frame passes where nothing is encrypted") {
+  Bytes media(60, 0);
+  media[57] = 40;  // a tag, a nonce, and then ranges
+  media[58] = media[59] = 0xfa;
+  REQUIRE(parse_frame(media));
+  FrameDecryptor receiver;
+  receiver.allow_plain(0s);
+  CHECK(open(receiver, media, 1s) == FrameVerdict::passed);
+  receiver.add_ratchet(base(1), 1s);
+  CHECK(open(receiver, media, 2s) == FrameVerdict::authentication);
+}
+
 TEST_CASE("the silence frame passes at any time, and can be sent plain") {
   const Bytes silence{0xf8, 0xff, 0xfe};
   FrameDecryptor receiver;
