@@ -92,6 +92,7 @@ gboolean collector_event(GstPad *pad, GstObject *parent, GstEvent *raw) {
       set_running(self, pad, true);
       return TRUE;
     case GST_EVENT_EOS:
+      if (recording) intake->end(*recording);
       set_running(self, pad, false);
       check_ended(self);
       return TRUE;
@@ -169,6 +170,7 @@ GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc) {
 }
 
 void dv_track_collector_remove_pad(DvTrackCollector *self, GstPad *pad) {
+  if (auto recording = dv_track_collector_recording(self)) intake_of(pad)->end(*recording);
   set_running(self, pad, false);
   gst_pad_set_active(pad, FALSE);
   gst_element_remove_pad(GST_ELEMENT(self), pad);

@@ -18,6 +18,7 @@ namespace {
 // Encoder and decoder delay of MP3 at any rate: files without a LAME tag play that much late.
 constexpr std::uint64_t kMp3Delay = 1105;
 constexpr std::uint32_t kOpusPage = 48 * 180;
+constexpr std::uint64_t kFlacBlock = 4096;
 constexpr auto kFinishLimit = std::chrono::seconds(10);
 
 Ref<GstCaps> caps_of(const PcmFormat &pcm) {
@@ -45,7 +46,7 @@ void tune(GstElement *element) {
     gst_util_set_object_arg(G_OBJECT(element), "target", "bitrate");
     g_object_set(element, "cbr", TRUE, "bitrate", 128, nullptr);
   } else if (g_str_equal(factory, "flacenc")) {
-    g_object_set(element, "blocksize", 4096, "seekpoints", 0, nullptr);
+    g_object_set(element, "blocksize", static_cast<guint>(kFlacBlock), "seekpoints", 0, nullptr);
   } else if (g_str_equal(factory, "opusenc")) {
     g_object_set(element, "bitrate", 64000, nullptr);
   }
@@ -114,7 +115,11 @@ std::optional<std::string> EncoderOutput::start() {
           GST_PAD_LINK_OK) {
     return "link the encoder";
   }
-  if (!gst_element_sync_state_with_parent(bin_.get())) return "start the encoder";
+  // Not the state of the sink: that may be on its way down while a last file is begun.
+  gst_element_set_locked_state(bin_.get(), TRUE);
+  if (gst_element_set_state(bin_.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
+    return "start the encoder";
+  }
   push_start();
   return std::nullopt;
 }
@@ -195,6 +200,10 @@ std::optional<FileError> EncoderOutput::write(ByteView data, std::uint64_t sampl
 std::optional<FileError> EncoderOutput::finish() {
   std::optional<FileError> error;
   if (!failed_) error = push_zeros(taken_);
+  // flacenc sends its events out of order when it ends before the first whole block.
+  if (!failed_ && setup_.format == TrackFormat::flac && fed_ <= kFlacBlock) {
+    error = push_zeros(kFlacBlock + 1 - fed_);
+  }
   if (!failed_) {
     gst_pad_push_event(feed_.get(), gst_event_new_eos());
     std::unique_lock lock(mutex_);
@@ -209,7 +218,6 @@ std::optional<FileError> EncoderOutput::finish() {
 
 void EncoderOutput::stop() {
   if (!bin_) return;
-  gst_element_set_locked_state(bin_.get(), TRUE);
   gst_element_set_state(bin_.get(), GST_STATE_NULL);
   if (feed_) gst_pad_set_active(feed_.get(), FALSE);
   if (end_) gst_pad_set_active(end_.get(), FALSE);

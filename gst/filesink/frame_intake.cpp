@@ -10,6 +10,20 @@
 #include "gst/glue/frame_meta.hpp"
 
 namespace dv {
+namespace {
+
+std::uint64_t stream_of(const FrameSource &source) {
+  return std::uint64_t{source.session} << 32 | source.ssrc;
+}
+
+}  // namespace
+
+void note_entered(Recording &recording, GstBuffer *buffer) {
+  const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer);
+  if (meta == nullptr) return;
+  recording.order().entered(meta->user_id, stream_of({meta->user_id, meta->session, meta->ssrc}),
+                            Time(static_cast<std::int64_t>(meta->arrival)));
+}
 
 bool FrameIntake::set_caps(GstCaps *caps) {
   const GstStructure *s = gst_caps_get_structure(caps, 0);
@@ -79,6 +93,7 @@ bool FrameIntake::fill_pcm(TrackFrame &frame) {
 bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
   if (!known_) return true;
   TrackFrame frame;
+  Time arrival{};
   FrameSource source{user_, session_, ssrc_};
   if (const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer.get())) {
     if (meta->user_id != 0) source.user = meta->user_id;
@@ -86,6 +101,7 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
     source.ssrc = meta->ssrc;
     frame.seq = meta->extended_seq;
     frame.has_seq = true;
+    arrival = Time(static_cast<std::int64_t>(meta->arrival));
     frame.concealed = (meta->flags & DV_FRAME_FLAG_CONCEALED) != 0;
     frame.silence = (meta->flags & DV_FRAME_FLAG_SILENCE) != 0;
     frame.after_gap = (meta->flags & (DV_FRAME_FLAG_AFTER_GAP | DV_FRAME_FLAG_RESTART)) != 0;
@@ -93,7 +109,8 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
   } else {
     frame.continues = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT);
   }
-  frame.stream = std::uint64_t{source.session} << 32 | source.ssrc;
+  frame.stream = stream_of(source);
+  stream_ = frame.stream;
   frame.pcm = pcm_;
   frame.opus = opus_;
   frame.position = running_time(GST_BUFFER_PTS(buffer.get()));
@@ -102,7 +119,12 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
     recording.count_malformed();
     return true;
   }
-  return recording.push(source, std::move(frame));
+  if (!frame.has_seq) return recording.push(source, std::move(frame));
+  const std::uint64_t stream = frame.stream;
+  recording.order().wait_turn(stream, arrival);
+  const bool going_on = recording.push(source, std::move(frame));
+  recording.order().left(stream, arrival);
+  return going_on;
 }
 
 std::optional<Time> FrameIntake::gap_end(GstEvent *event) const {

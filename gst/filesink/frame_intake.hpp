@@ -27,6 +27,8 @@ class FrameIntake {
   void identify(UserId user, std::uint32_t session);
   /** Takes the buffer; false when nothing can be recorded any more. */
   bool push(Recording &recording, Ref<GstBuffer> buffer);
+  /** Nothing more will come. */
+  void end(Recording &recording) { recording.order().ended(stream_); }
   /** End of a GAP event in running time. */
   std::optional<Time> gap_end(GstEvent *event) const;
 
@@ -40,7 +42,11 @@ class FrameIntake {
   std::atomic<std::uint32_t> session_{0};
   GstSegment segment_{};
   PcmFormat pcm_;
+  std::atomic<std::uint64_t> stream_{0};
   bool opus_ = false, rtp_ = false, known_ = false;
 };
+
+/** Tells the recording of a frame on its way into the reordering. */
+void note_entered(Recording &recording, GstBuffer *buffer);
 
 }  // namespace dv

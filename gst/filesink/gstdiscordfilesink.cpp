@@ -34,6 +34,7 @@
 #include <utility>
 
 #include "gst/filesink/collector.hpp"
+#include "gst/filesink/frame_intake.hpp"
 #include "gst/filesink/reporter.hpp"
 #include "gst/filesink/settings.hpp"
 #include "gst/glue/frame_meta.hpp"
@@ -242,6 +243,22 @@ gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
   return handled;
 }
 
+GstPadProbeReturn entry_probe(GstPad *, GstPadProbeInfo *info, gpointer user) {
+  auto recording = dv_track_collector_recording(DV_DISCORD_FILE_SINK(user)->collector);
+  if (!recording) return GST_PAD_PROBE_OK;
+  return dv::guarded(user, GST_PAD_PROBE_OK, [&] {
+    if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) {
+      dv::note_entered(*recording, GST_PAD_PROBE_INFO_BUFFER(info));
+    } else {
+      GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST(info);
+      for (guint i = 0; i < gst_buffer_list_length(list); ++i) {
+        dv::note_entered(*recording, gst_buffer_list_get(list, i));
+      }
+    }
+    return GST_PAD_PROBE_OK;
+  });
+}
+
 void add_marker(DvDiscordFileSink *self, const gchar *text) {
   auto recording = dv_track_collector_recording(self->collector);
   if (!recording) return;
@@ -339,6 +356,10 @@ static void dv_discord_file_sink_init(DvDiscordFileSink *self) {
     self->sink = gst_ghost_pad_new_no_target_from_template("sink", templ);
   }
   gst_object_unref(templ);
+  gst_pad_add_probe(
+      self->sink,
+      static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST),
+      entry_probe, self, nullptr);
   gst_pad_set_event_function(self->sink, GST_DEBUG_FUNCPTR(sink_event));
   gst_element_add_pad(GST_ELEMENT(self), self->sink);
 }

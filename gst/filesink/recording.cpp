@@ -57,6 +57,7 @@ void Recording::count_malformed() {
 }
 
 void Recording::stop() {
+  order_.stop();
   finish("stopped");
   std::vector<std::shared_ptr<Track>> tracks;
   {

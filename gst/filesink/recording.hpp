@@ -14,6 +14,7 @@
 
 #include "gst/filesink/session_index.hpp"
 #include "gst/filesink/split_output.hpp"
+#include "gst/filesink/stream_order.hpp"
 #include "gst/filesink/track.hpp"
 
 namespace dv {
@@ -75,6 +76,8 @@ class Recording final : public TrackHost {
 
   /** False when nothing can be recorded any more; the error has then been reported. */
   bool push(const FrameSource &source, TrackFrame &&frame);
+  /** Tells what goes in and comes out, so that a change of SSRC keeps its order. */
+  StreamOrder &order() { return order_; }
   void set_name(UserId user, const std::string &name);
   void set_present(UserId user, bool present);
   /** Live: full queues drop instead of blocking, and silence grows with the clock. */
@@ -123,6 +126,7 @@ class Recording final : public TrackHost {
   RecordingListener &listener_;
   const RecordingConfig config_;
   SessionIndex index_;
+  StreamOrder order_;
   std::unique_ptr<StrandPool> pool_;
   std::atomic<bool> live_{false};
 

@@ -81,6 +81,17 @@ void Bench::stop() {
   gst_pad_set_active(pad_, FALSE);
 }
 
+void Bench::unwind() {
+  gst_element_set_state(pipeline_, GST_STATE_READY);
+  gst_pad_set_active(pad_, FALSE);
+  GstBus *bus = gst_element_get_bus(pipeline_);
+  while (GstMessage *message = gst_bus_pop(bus)) {
+    note(message);
+    gst_message_unref(message);
+  }
+  gst_object_unref(bus);
+}
+
 bool Bench::start() {
   if (gst_element_set_state(pipeline_, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
     wait_for("error");

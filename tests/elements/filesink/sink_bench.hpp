@@ -49,6 +49,8 @@ class Bench {
   /** Waits for a message; what came before is kept in `messages`. False after a minute. */
   bool wait_for(const std::string &name);
   void stop();
+  /** To READY; what the bus has is then in `messages`. */
+  void unwind();
 
   GstElement *sink() { return sink_; }
   std::vector<Message> messages;

@@ -107,7 +107,7 @@ GST_START_TEST(two_ssrcs_of_one_user_feed_one_file) {
   for (guint64 i = 50; i < 60; ++i) bench.speak(kAnn, 99, i, i * kStep);
   fail_unless(bench.end());
   const Wav wav = read_wav(dir + "/111111111111111111.wav");
-  fail_unless(about(wav.frames(), 60 * kFrame));
+  fail_unless(about(wav.frames(), 60 * kFrame), "%zu frames", wav.frames());
   check_said(wav, kAnn, {{0, 10 * kFrame}, {50 * kFrame, 10 * kFrame}});
   fail_unless_equals_int(list(dir).size(), 1);
   remove_dir(dir);

@@ -207,6 +207,26 @@ GST_START_TEST(many_speakers_in_every_format) {
 }
 GST_END_TEST
 
+GST_START_TEST(stopping_at_any_moment_is_no_error) {
+  const std::string dir = make_dir();
+  const char *formats[] = {"wav", "mp3", "flac", "opus"};
+  for (int i = 0; i < 24; ++i) {
+    Bench bench(std::string("durability=power format=") + formats[i % 4] +
+                " location=" + quoted(dir + "/%u.%x"));
+    fail_unless(bench.start());
+    for (guint32 user = 1; user <= 3; ++user) bench.speak(user, user, 0, 0);
+    if (i % 3 == 1) bench.wait_written(1);
+    bench.unwind();
+    fail_unless_equals_int(bench.count("error"), 0);
+    fail_unless_equals_int(bench.count("warning"), 0);
+    fail_unless_equals_int(bench.count("discordfilesink-track-opened"),
+                           bench.count("discordfilesink-track-closed"));
+  }
+  for (const auto &file : list(dir)) fail_if(file.ends_with(".part"), "%s", file.c_str());
+  remove_dir(dir);
+}
+GST_END_TEST
+
 GST_START_TEST(a_full_disk_is_one_error_and_what_was_written_is_readable) {
   const int format = __i__;
   const char *formats[] = {"wav", "mp3", "flac", "opus"};
@@ -248,6 +268,7 @@ static Suite *formats_suite() {
   tcase_add_test(formats, a_profile_decides_when_set);
   tcase_add_loop_test(formats, parts_follow_each_other_without_a_gap, 0, 3);
   tcase_add_test(formats, many_speakers_in_every_format);
+  tcase_add_test(formats, stopping_at_any_moment_is_no_error);
   tcase_add_loop_test(formats, a_full_disk_is_one_error_and_what_was_written_is_readable, 0, 4);
   return suite;
 }

@@ -10,6 +10,7 @@
 #include "gst/filesink/session_index.hpp"
 #include "gst/filesink/spurts.hpp"
 #include "gst/filesink/strand_pool.hpp"
+#include "gst/filesink/stream_order.hpp"
 #include "temp_dir.hpp"
 
 using namespace dv;
@@ -92,6 +93,44 @@ TEST_CASE("numbers of another stream are no loss") {
   tracker.add({0ms, 20ms, 1, 100, false, false});
   CHECK(tracker.add({20ms, 20ms, 2, 900, false, false}).empty());
   CHECK(tracker.add({40ms, 20ms, 2, 90000, false, false}).empty());
+}
+
+TEST_CASE("a new stream of a user waits for what went in before it") {
+  StreamOrder order(std::chrono::minutes(10));
+  order.entered(7, 1, 0ms);
+  order.entered(7, 1, 20ms);
+  order.entered(8, 3, 30ms);
+  order.entered(7, 2, 40ms);
+  order.entered(7, 1, 60ms);
+  order.wait_turn(1, 0ms);
+  order.wait_turn(3, 30ms);
+  std::atomic<bool> through{false};
+  std::thread newer([&] {
+    order.wait_turn(2, 40ms);
+    CHECK(through);
+    order.left(2, 40ms);
+  });
+  order.left(1, 0ms);
+  order.wait_turn(1, 20ms);
+  through = true;
+  order.left(1, 20ms);
+  order.wait_turn(1, 60ms);
+  newer.join();
+}
+
+TEST_CASE("a stream that has ended, a stop and the limit end the wait") {
+  StreamOrder order(std::chrono::minutes(10));
+  order.entered(7, 1, 0ms);
+  order.entered(7, 2, 40ms);
+  order.ended(1);
+  order.wait_turn(2, 40ms);
+  order.entered(7, 1, 60ms);
+  order.stop();
+  order.wait_turn(1, 60ms);
+  StreamOrder impatient(1ms);
+  impatient.entered(7, 1, 0ms);
+  impatient.entered(7, 2, 40ms);
+  impatient.wait_turn(2, 40ms);
 }
 
 namespace {
