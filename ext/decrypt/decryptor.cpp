@@ -234,9 +234,22 @@ void Decryptor::take_datagram(GstBuffer *buffer) {
   batch_.push_back(packet);
 }
 
+// Live, and downstream takes nothing any more: what comes in now would only wait for ever.
+bool Decryptor::overloaded() {
+  if (in_process() || !live_ || output_.size() < kMaxQueued) return false;
+  if (output_.wait_room(kMaxQueued, OutputQueue::Clock::now() + kLivePatience)) return false;
+  {
+    std::lock_guard lock(barriers_mutex_);
+    if (stopping_) return false;
+  }
+  for (const PacketIn &p : batch_) verdict(p.session, 0, p.tag, Verdict::overload);
+  notice({WorkerNotice::Kind::overload, 0, ""});
+  return true;
+}
+
 void Decryptor::submit() {
   apply_keys();
-  engine_->submit(batch_);
+  if (!overloaded()) engine_->submit(batch_);
   for (auto &m : mapped_) gst_buffer_unmap(m.buffer, &m.info);
   mapped_.clear();
   batch_.clear();
@@ -248,9 +261,7 @@ GstFlowReturn Decryptor::after_submit() {
     note_wakeup();
     return push_ready();
   }
-  const auto limit =
-      live_ ? OutputQueue::Clock::now() + kLivePatience : OutputQueue::Clock::time_point::max();
-  output_.wait_room(kMaxQueued, limit);
+  if (!live_) output_.wait_room(kMaxQueued, OutputQueue::Clock::time_point::max());
   return flow_;
 }
 

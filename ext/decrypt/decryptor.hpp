@@ -77,6 +77,7 @@ class Decryptor final : private EngineSink {
   void read_upstream_latency();
   void take_datagram(GstBuffer *buffer);
   void submit();
+  bool overloaded();
   GstFlowReturn after_submit();
   void apply_keys();
   GstFlowReturn push_ready();

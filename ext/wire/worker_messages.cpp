@@ -137,7 +137,7 @@ Hello read_hello(Reader &in) {
     return m;
   }
   const std::uint8_t sandbox = in.u8();
-  if (sandbox > static_cast<std::uint8_t>(Sandbox::off)) in.fail();
+  if (sandbox > static_cast<std::uint8_t>(Sandbox::strict)) in.fail();
   m.sandbox = static_cast<Sandbox>(sandbox);
   m.request_slots = in.u32();
   m.reply_slots = in.u32();

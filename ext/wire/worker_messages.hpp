@@ -25,7 +25,9 @@ inline constexpr std::size_t kMaxText = 1024;
 inline constexpr std::size_t kTransportKeySize = 32;
 inline constexpr std::size_t kDaveSecretSize = 16;
 
-enum class Sandbox : std::uint8_t { require, attempt, off };
+/** `strict`: as `require`, and a call that is not on the list kills instead of failing; for tests.
+ */
+enum class Sandbox : std::uint8_t { require, attempt, off, strict };
 
 /** Parts of the confinement that are in force. */
 enum Confinement : std::uint32_t {

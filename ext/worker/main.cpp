@@ -39,8 +39,11 @@ int serve() {
                   kExitSetup);
   }
   HelloReply ready;
-  if (hello->sandbox != Sandbox::off) ready.confinement = confine(hello->memory_limit);
-  if (hello->sandbox == Sandbox::require && (ready.confinement & kRequired) != kRequired) {
+  if (hello->sandbox != Sandbox::off) {
+    ready.confinement = confine(hello->memory_limit, hello->sandbox == Sandbox::strict);
+  }
+  const bool all_of_it = hello->sandbox == Sandbox::require || hello->sandbox == Sandbox::strict;
+  if (all_of_it && (ready.confinement & kRequired) != kRequired) {
     return refuse(link, HelloReply::Status::no_sandbox,
                   "only " + confinement_text(ready.confinement) + " is to be had", kExitNoSandbox);
   }

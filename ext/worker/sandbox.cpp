@@ -49,7 +49,9 @@ bool restrict_files() {
 }
 
 struct Filter {
-  scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+  explicit Filter(std::uint32_t unknown) : context(seccomp_init(unknown)) {}
+
+  scmp_filter_ctx context;
   bool ok = context != nullptr;
 
   ~Filter() {
@@ -153,10 +155,13 @@ constexpr int kDeadly[] = {
     SCMP_SYS(personality),
 };
 
-bool filter_calls() {
-  Filter filter;
+bool filter_calls(bool strict) {
+  Filter filter(strict ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
   for (const int call : kAllowed) filter.add(SCMP_ACT_ALLOW, call);
-  for (const int call : kDeadly) filter.add(SCMP_ACT_KILL_PROCESS, call);
+  // What the rest gets anyway can not be said again.
+  if (!strict) {
+    for (const int call : kDeadly) filter.add(SCMP_ACT_KILL_PROCESS, call);
+  }
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(read), argument(0, kRequestEventFd));
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(write), argument(0, kReplyEventFd));
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(write), argument(0, STDERR_FILENO));
@@ -164,23 +169,25 @@ bool filter_calls() {
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(sendto), argument(0, kControlFd));
   // The regions are mapped; from here on memory is anonymous and never executable.
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(mmap), executable(2, false));
-  filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mmap), executable(2, true));
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), executable(2, false));
-  filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), executable(2, true));
+  if (!strict) {
+    filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mmap), executable(2, true));
+    filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), executable(2, true));
+  }
   filter.ok = filter.ok && seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
   return filter.ok && seccomp_load(filter.context) == 0;
 }
 
 }  // namespace
 
-std::uint32_t confine(std::uint64_t memory_limit) {
+std::uint32_t confine(std::uint64_t memory_limit, bool strict) {
   std::uint32_t in_force = 0;
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) in_force |= kNotDumpable;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) in_force |= kNoNewPrivs;
   // Landlock needs one more descriptor for a moment; the limits come after it.
   if (restrict_files()) in_force |= kLandlock;
   if (limit_resources(memory_limit)) in_force |= kLimits;
-  if (filter_calls()) in_force |= kSeccomp;
+  if (filter_calls(strict)) in_force |= kSeccomp;
   return in_force;
 }
 

@@ -170,3 +170,22 @@ TEST_CASE("an executable that is no worker is an error") {
   pooled.feed.submit(talk.rounds(1));
   CHECK(eventually([&] { return !pooled.recorder.failure().empty(); }));
 }
+
+TEST_CASE("a day's work needs no system call that is not on the list") {
+  auto config = test_config(2);
+  config.sandbox = worker::Sandbox::strict;
+  Talk talk(4, KeyStore::next_session_id(), true);
+  auto all = talk.rounds(60);
+  loses_and_swaps(all, 4);
+  for (const bool live : {false, true}) {
+    CAPTURE(live);
+    Pooled pooled({}, config, live, live ? "strict-live" : "strict");
+    pooled.feed.keys(talk.keys);
+    pooled.feed.submit(all);
+    pooled.finish();
+    CHECK(pooled.recorder.noticed(WorkerNotice::Kind::restarted) == 0);
+    CHECK(pooled.recorder.count(Verdict::duplicate) + pooled.recorder.count(Verdict::delivered) +
+              pooled.recorder.count(Verdict::late) ==
+          all.size());
+  }
+}
