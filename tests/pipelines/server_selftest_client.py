@@ -14,6 +14,7 @@ import threading
 import time
 
 LIMIT = 60.0
+SO_RCVBUFFORCE = 33
 SODIUM = ctypes.CDLL("libsodium.so.23")
 CRYPTO = ctypes.CDLL("libcrypto.so.3")
 CRYPTO.EVP_CIPHER_CTX_new.restype = ctypes.c_void_p
@@ -200,7 +201,10 @@ class Voice:
         assert mode in ready["modes"], ready
         self.ssrc, self.peer, self.mode = ready["ssrc"], (ready["ip"], ready["port"]), mode
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        try:
+            self.udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+        except PermissionError:
+            self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.udp.connect(self.peer)
         self.udp.settimeout(LIMIT)
         self.udp.send(struct.pack(">HHI", 1, 70, self.ssrc) + bytes(66))
@@ -269,9 +273,11 @@ class Server:
             assert self.changed.wait_for(lambda: len(self.replies) > before, LIMIT), cmd
             return self.replies[before]
 
-    def wait(self, name, **fields):
+    def wait(self, name, having=lambda event: True, **fields):
+        """The newest event of that name with these fields."""
         def found():
-            return [e for e in self.events if e["event"] == name and all(e.get(k) == v for k, v in fields.items())]
+            return [e for e in self.events
+                    if e["event"] == name and all(e.get(k) == v for k, v in fields.items()) and having(e)]
         with self.changed:
             assert self.changed.wait_for(found, LIMIT), f"no event {name} {fields} in {self.events}"
             return found()[-1]

@@ -116,11 +116,16 @@ json video(Core &core, const json &command) {
 }
 
 json garbage(Core &core, const json &command) {
+  constexpr std::string_view kKinds[] = {"random",     "short",       "truncated",  "forged",
+                                         "rtcp",       "foreign",     "video",      "no-opus",
+                                         "dave-plain", "dave-forged", "dave-replay"};
+  const std::string kind = command.value("kind", "random");
+  if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds))
+    return command_failed("no such kind");
   std::size_t sent = 0;
   for (auto &[where, call] : core.calls())
-    sent +=
-        call->garbage(command.value("kind", "random"), command.value("count", std::size_t{1000}),
-                      command.value("seed", std::uint64_t{1}));
+    sent += call->garbage(kind, command.value("count", std::size_t{1000}),
+                          command.value("seed", std::uint64_t{1}));
   return {{"ok", true}, {"sent", sent}};
 }
 

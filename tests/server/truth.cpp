@@ -60,6 +60,8 @@ Truth::~Truth() {
 
 bool Truth::open(const std::string &truth_file, const std::string &reference_dir) {
   if (!truth_file.empty() && (file_ = std::fopen(truth_file.c_str(), "w")) == nullptr) return false;
+  // Whoever reads along sees whole lines.
+  if (file_ != nullptr) std::setvbuf(file_, nullptr, _IOLBF, 1 << 16);
   directory_ = reference_dir;
   std::error_code error;
   if (!directory_.empty()) std::filesystem::create_directories(directory_, error);

@@ -122,10 +122,11 @@ def check_receiving(mode, dave):
         if dave == "1":
             late = server.command("add-user")["user_id"]
             client.command("listen", users=[late])
-            server.wait("epoch", epoch=3)
+            server.wait("epoch", having=lambda e: late in e["members"])
             client.wait(lambda e: e["event"] == "heard" and e["user"] == late and e["opus"] != SILENCE, 60)
             assert server.command("remove-user", user=users[0])["ok"]
-            server.wait("transition", epoch=4)
+            epoch = server.wait("epoch", having=lambda e: users[0] not in e["members"])["epoch"]
+            server.wait("transition", epoch=epoch)
             before = len(client.heard(users[1]))
             client.wait(lambda e: e["event"] == "heard" and e["user"] == users[1], before + 60)
         client.check()
@@ -176,7 +177,7 @@ def hears_again(server, client, truth, mark, what):
             heard = [(e["user"], e["opus"]) for e in client.events[mark:] if e["event"] == "heard" and e["opus"] != SILENCE]
         server.command("stats")
         with open(truth) as lines:
-            said = {(t["user"], t["opus"]) for t in map(json.loads, lines)}
+            said = {(t["user"], t["opus"]) for t in map(json.loads, (line for line in lines if line.endswith("\n")))}
         good = [h for h in heard[-40:] if h in said]
         if len(heard) >= 40 and len(good) == 40:
             return
