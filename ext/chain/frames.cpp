@@ -88,9 +88,13 @@ void ReceiveChain::Impl::wait_for_key(Stream &stream, PacketRef packet, ByteView
   if (stream.waiting.size() >= config_.max_waiting) {
     PacketRef oldest = std::move(stream.waiting.front());
     stream.waiting.pop_front();
-    give_up(stream, std::move(oldest), Verdict::waiting_overflow);
+    if (oldest->plain)
+      submit(stream, std::move(oldest));
+    else
+      give_up(stream, std::move(oldest), Verdict::waiting_overflow);
   }
   stream.waiting.push_back(std::move(packet));
+  release_plain(stream);
 }
 
 /** A key or a name has come: whatever it opens goes on, in order of arrival. */
