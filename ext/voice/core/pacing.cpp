@@ -9,6 +9,7 @@ namespace {
 constexpr Time kBase = 1s;
 constexpr Time kCap = 60s;
 constexpr Time kHealthyAfter = 60s;
+constexpr Time kServicePerStep = 5s;
 constexpr Time kQuickPhase = 60s;
 constexpr Time kQuickMin = 250ms;
 constexpr Time kQuickSpread = 1250ms;
@@ -22,14 +23,16 @@ Time share(Time whole, double part) {
 
 }  // namespace
 
-void Backoff::forget_if_healthy(Time now) {
-  if (healthy_since_ == kNever || now - healthy_since_ < kHealthyAfter) return;
-  attempts_ = 0;
+void Backoff::count_service(Time now) {
+  if (healthy_since_ == kNever) return;
+  const Time served = now - healthy_since_;
+  const auto steps = static_cast<std::uint32_t>(std::min<Time::rep>(served / kServicePerStep, 100));
+  attempts_ = served >= kHealthyAfter ? 0 : attempts_ - std::min(attempts_, steps);
   healthy_since_ = kNever;
 }
 
 Time Backoff::after_failure(Time now) {
-  forget_if_healthy(now);
+  count_service(now);
   outage_since_ = kNever;
   const Time ceiling = std::min(kCap, kBase * (1u << std::min(attempts_, kMaxDoublings)));
   attempts_++;
@@ -37,7 +40,7 @@ Time Backoff::after_failure(Time now) {
 }
 
 Time Backoff::after_connect_failure(Time now) {
-  forget_if_healthy(now);
+  count_service(now);
   if (outage_since_ == kNever) outage_since_ = now;
   if (now - outage_since_ < kQuickPhase) return kQuickMin + share(kQuickSpread, random_());
   const Time since = outage_since_;
@@ -51,10 +54,7 @@ void Backoff::on_healthy(Time now) {
   outage_since_ = kNever;
 }
 
-void Backoff::on_unhealthy(Time now) {
-  forget_if_healthy(now);
-  healthy_since_ = kNever;
-}
+void Backoff::on_unhealthy(Time now) { count_service(now); }
 
 Time IdentifyBudget::earliest(Time now, bool reconnect) const {
   if (spent_.empty()) return now;

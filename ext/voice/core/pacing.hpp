@@ -10,8 +10,8 @@
 namespace dv::voice {
 
 /**
- * Delays between attempts: full jitter, doubling from 1 s up to 60 s; starts over after a minute of
- * good service.
+ * Delays between attempts: full jitter, doubling from 1 s up to 60 s. Each 5 s of good service
+ * takes one doubling off, a minute all of them.
  *
  * Attempts that did not even reach the server cost it nothing. During the first minute of such an
  * outage they are repeated every 0.25 to 1.5 s, so that sound is back at once when the network is.
@@ -27,7 +27,7 @@ class Backoff {
   std::uint32_t attempts() const { return attempts_; }
 
  private:
-  void forget_if_healthy(Time now);
+  void count_service(Time now);
 
   Random random_;
   std::uint32_t attempts_ = 0;

@@ -107,7 +107,7 @@ void VoiceConnection::Impl::on_udp_event(UdpLink::Event event, Time now) {
       on_discovered(now);
       break;
     case UdpLink::Event::discovery_failed:
-      begin_backoff("the voice server does not answer over UDP", now);
+      begin_backoff("the voice server does not answer over UDP", now, false);
       break;
     case UdpLink::Event::pong:
       stats_.rtt = udp_.rtt();

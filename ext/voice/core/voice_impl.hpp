@@ -140,7 +140,7 @@ class VoiceConnection::Impl {
   // voice_recovery.cpp
   void begin_resume(const std::string &why, Time now);
   void retry_resume(const std::string &why, Time now);
-  void begin_backoff(const std::string &why, Time now);
+  void begin_backoff(const std::string &why, Time now, bool reached = true);
   void begin_verdict(CloseCode code, const char *meaning, Time now);
   void verdict_expired(Time now);
   void leave_and_rejoin(Time now);

@@ -100,10 +100,10 @@ void VoiceConnection::Impl::retry_resume(const std::string &why, Time now) {
   begin_backoff(why, now);
 }
 
-void VoiceConnection::Impl::begin_backoff(const std::string &why, Time now) {
+void VoiceConnection::Impl::begin_backoff(const std::string &why, Time now, bool reached) {
   drop_link(now);
   state_ = State::backoff;
-  deadline_ = now + backoff_.after_failure(now);
+  deadline_ = now + (reached ? backoff_.after_failure(now) : backoff_.after_connect_failure(now));
   tell(Reconnecting{false, false, why});
 }
 

@@ -109,7 +109,7 @@ void VoiceConnection::Impl::on_connect_failed(const ConnectFailure &failure, Tim
     return;
   }
   if (state_ == State::resuming) stats_.resume_failures++;
-  begin_backoff("connecting to the voice server failed: " + describe(failure), now);
+  begin_backoff("connecting to the voice server failed: " + describe(failure), now, false);
 }
 
 void VoiceConnection::Impl::on_hello(Time interval, Time now) { heartbeat_.start(interval, now); }

@@ -10,7 +10,8 @@
 using namespace dv;
 using namespace dv::voice;
 
-TEST_CASE("back-off: full jitter from 1 s up to 60 s, reset by a minute of good service") {
+TEST_CASE(
+    "back-off: full jitter from 1 s up to 60 s, less with good service, reset by a minute of it") {
   Backoff backoff([] { return 0.999; });
   Time now = 0s;
   const Time ceilings[] = {1s, 2s, 4s, 8s, 16s, 32s, 60s, 60s};
@@ -20,8 +21,13 @@ TEST_CASE("back-off: full jitter from 1 s up to 60 s, reset by a minute of good 
     CHECK(delay > ceiling - ceiling / 100);
   }
   backoff.on_healthy(now);
-  backoff.on_unhealthy(now + 59s);
-  CHECK(backoff.after_failure(now + 59s) > 50s);
+  backoff.on_unhealthy(now + 4s);
+  CHECK(backoff.after_failure(now + 4s) > 50s);
+  backoff.on_healthy(now + 10s);
+  backoff.on_unhealthy(now + 40s);
+  const Time shorter = backoff.after_failure(now + 40s);
+  CHECK(shorter < 10s);
+  CHECK(shorter > 1s);
   backoff.on_healthy(now + 100s);
   backoff.on_unhealthy(now + 160s);
   CHECK(backoff.after_failure(now + 160s) < 1s);
