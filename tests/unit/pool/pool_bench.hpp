@@ -22,6 +22,13 @@
 
 namespace dv::test {
 
+/** Workers of such a build have no limit of memory and make calls that are not on their list. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /** Waits for something that other threads or processes bring about; generous, machines stall. */
 inline bool eventually(const std::function<bool()> &condition) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);

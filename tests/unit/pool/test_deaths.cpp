@@ -172,7 +172,7 @@ TEST_CASE("a packet that kills its decoder costs itself only") {
   CHECK((got[101][15].facts.flags & kFrameConcealed) != 0);
 }
 
-TEST_CASE("a worker that eats memory hits its limit and is replaced") {
+TEST_CASE("a worker that eats memory hits its limit and is replaced" * doctest::skip(kSanitized)) {
   auto config = test_config(1);
   config.memory_limit = std::uint64_t{96} << 20;
   Talk talk(1);

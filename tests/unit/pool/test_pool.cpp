@@ -171,7 +171,7 @@ TEST_CASE("an executable that is no worker is an error") {
   CHECK(eventually([&] { return !pooled.recorder.failure().empty(); }));
 }
 
-TEST_CASE("a day's work needs no system call that is not on the list") {
+TEST_CASE("a day's work needs no system call that is not on the list" * doctest::skip(kSanitized)) {
   auto config = test_config(2);
   config.sandbox = worker::Sandbox::strict;
   Talk talk(4, KeyStore::next_session_id(), true);
