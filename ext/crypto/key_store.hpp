@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,8 +42,8 @@ struct SsrcUpdate {
 };
 /**
  * A DAVE transition was prepared (`dave.md` 2.4). `version` 0: everybody may send plain frames from
- * now on, and old ratchets run out in 10 s. `version` > 0: each named sender gets a new ratchet, his
- * older ones and every passthrough run out in 10 s. The first one of a session sets the state
+ * now on, and old ratchets run out in 10 s. `version` > 0: each named sender gets a new ratchet,
+ * his older ones and every passthrough run out in 10 s. The first one of a session sets the state
  * it starts in, without a passthrough window.
  */
 struct DaveUpdate {
@@ -66,12 +67,44 @@ KeyUpdate clone(const KeyUpdate &update);
 SessionId session_of(const KeyUpdate &update);
 
 /**
+ * How opening goes, told back by whoever opens packets with the keys of a store, so that the side
+ * that negotiates them notices when sound stays away. Any thread, no lock.
+ */
+class OpenProgress {
+ public:
+  /** Somebody counts here; otherwise the numbers mean nothing. */
+  void watch() { watched_.store(true, std::memory_order_relaxed); }
+  bool watched() const { return watched_.load(std::memory_order_relaxed); }
+
+  /** A packet opened. */
+  void opened() {
+    opened_.fetch_add(1, std::memory_order_relaxed);
+    failed_in_row_.store(0, std::memory_order_relaxed);
+  }
+  /** An authentic packet of a member whose end-to-end layer did not open. */
+  void failed() { failed_in_row_.fetch_add(1, std::memory_order_relaxed); }
+
+  std::uint64_t opened_count() const { return opened_.load(std::memory_order_relaxed); }
+  /** True once for each `limit` failures with no success between them. */
+  bool take_failures(std::uint32_t limit) {
+    if (failed_in_row_.load(std::memory_order_relaxed) < limit) return false;
+    failed_in_row_.store(0, std::memory_order_relaxed);
+    return true;
+  }
+
+ private:
+  std::atomic<bool> watched_{false};
+  std::atomic<std::uint64_t> opened_{0};
+  std::atomic<std::uint32_t> failed_in_row_{0};
+};
+
+/**
  * Shared between the element that negotiates keys and those that use them. Thread-safe.
  *
  * A listener first gets what is in force as a replay, then each update once, in order. It is
- * called from the publishing thread with the store's lock held, so it must only queue and return; in
- * exchange no update can overtake another or be missed. The store keeps the newest three epochs per
- * session for late listeners (a restarted worker, an element that was linked later).
+ * called from the publishing thread with the store's lock held, so it must only queue and return;
+ * in exchange no update can overtake another or be missed. The store keeps the newest three epochs
+ * per session for late listeners (a restarted worker, an element that was linked later).
  */
 class KeyStore {
  public:
@@ -87,6 +120,9 @@ class KeyStore {
   /** Audio SSRC -> user of a session, 0 where it is not known. */
   UserId user_of(SessionId session, Ssrc ssrc) const;
 
+  /** The way back: outlives neither store nor listeners that hold the store. */
+  OpenProgress &progress() { return progress_; }
+
   /** Process-wide, never 0. */
   static SessionId next_session_id();
 
@@ -99,6 +135,7 @@ class KeyStore {
   std::vector<KeyUpdate> snapshot_locked() const;
   void remember_locked(const KeyUpdate &update);
 
+  OpenProgress progress_;
   mutable std::mutex mutex_;  // guards everything below; held while listeners are called
   std::map<SessionId, Session> sessions_;
   std::map<Token, Listener> listeners_;

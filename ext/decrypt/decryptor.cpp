@@ -304,7 +304,12 @@ void Decryptor::set_key_store(std::shared_ptr<KeyStore> store) {
     std::lock_guard lock(keys_mutex_);
     keys_.clear();
   }
+  {
+    std::lock_guard lock(stats_mutex_);
+    told_store_ = store_;
+  }
   if (!store_) return;
+  store_->progress().watch();
   store_token_ = store_->subscribe([this](const KeyUpdate &update) {
     {
       std::lock_guard lock(keys_mutex_);

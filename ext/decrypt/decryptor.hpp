@@ -147,6 +147,7 @@ class Decryptor final : private EngineSink {
 
   mutable std::mutex stats_mutex_;  // guards what follows
   StatsBook book_;
+  std::shared_ptr<KeyStore> told_store_;  // whose owner is told how opening goes
   std::string failure_;
   bool failure_posted_ = false;
   std::uint64_t workers_started_ = 0, restarts_ = 0;

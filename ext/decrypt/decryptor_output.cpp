@@ -47,9 +47,30 @@ void Decryptor::frame(const FrameOut &frame) {
   put({rtcp ? OutputItem::Kind::rtcp : OutputItem::Kind::frame, make_buffer(frame), nullptr});
 }
 
+/** Only what proves or disproves the session's keys counts. */
+static void tell_progress(OpenProgress &progress, Verdict verdict) {
+  switch (verdict) {
+    case Verdict::delivered:
+    case Verdict::padding_only:
+    case Verdict::duplicate:
+    case Verdict::late:
+      progress.opened();
+      break;
+    case Verdict::no_dave_key:
+    case Verdict::dave_not_encrypted:
+    case Verdict::dave_auth:
+    case Verdict::dave_generation:
+      progress.failed();
+      break;
+    default:
+      break;
+  }
+}
+
 void Decryptor::verdict(SessionId, Ssrc, std::uint64_t tag, Verdict verdict) {
   std::lock_guard lock(stats_mutex_);
   book_.verdict(tag, verdict);
+  if (told_store_) tell_progress(told_store_->progress(), verdict);
 }
 
 void Decryptor::lost(SessionId session, Ssrc ssrc, std::uint64_t, std::uint64_t count,

@@ -218,15 +218,6 @@ static gboolean dv_discord_voice_src_send_event(GstElement *element, GstEvent *e
   return GST_ELEMENT_CLASS(dv_discord_voice_src_parent_class)->send_event(element, event);
 }
 
-static gboolean dv_discord_voice_src_event(GstBaseSrc *src, GstEvent *event) {
-  if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_UPSTREAM &&
-      gst_event_has_name(event, "discord-packets-opened")) {
-    DV_DISCORD_VOICE_SRC(src)->controller->opened();
-    return TRUE;
-  }
-  return GST_BASE_SRC_CLASS(dv_discord_voice_src_parent_class)->event(src, event);
-}
-
 static gboolean dv_discord_voice_src_is_seekable(GstBaseSrc *) { return FALSE; }
 
 // Commands
@@ -375,7 +366,6 @@ static void dv_discord_voice_src_class_init(DvDiscordVoiceSrcClass *klass) {
   base_class->stop = GST_DEBUG_FUNCPTR(dv_discord_voice_src_stop);
   base_class->unlock = GST_DEBUG_FUNCPTR(dv_discord_voice_src_unlock);
   base_class->unlock_stop = GST_DEBUG_FUNCPTR(dv_discord_voice_src_unlock_stop);
-  base_class->event = GST_DEBUG_FUNCPTR(dv_discord_voice_src_event);
   base_class->is_seekable = GST_DEBUG_FUNCPTR(dv_discord_voice_src_is_seekable);
   GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(dv_discord_voice_src_create);
 

@@ -23,6 +23,7 @@ Controller::~Controller() { stop(); }
 
 void Controller::start(RunConfig config) {
   store_ = std::make_shared<KeyStore>();
+  config.session.progress = std::shared_ptr<OpenProgress>(store_, &store_->progress());
   intake.reset();
   intake.push_event(Ref<GstEvent>(key_store_event_new(store_)));
   {
@@ -122,18 +123,10 @@ bool Controller::hand_over(HandOver update) {
   return true;
 }
 
-void Controller::opened() {
-  std::lock_guard lock(mutex_);
-  if (!session_ || leaving_) return;
-  loop_->post([weak = std::weak_ptr<VoiceSession>(session_)] {
-    if (auto session = weak.lock()) session->opened();
-  });
-}
-
 void Controller::keys(KeyUpdate update) { store_->publish(std::move(update)); }
 
-void Controller::media(SessionId session, std::span<const Datagram> datagrams) {
-  intake.push_media(session, datagrams);
+bool Controller::media(SessionId session, std::span<const Datagram> datagrams) {
+  return intake.push_media(session, datagrams);
 }
 
 void Controller::gateway_payload(const std::string &json) {

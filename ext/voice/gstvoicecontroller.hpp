@@ -46,8 +46,6 @@ class Controller final : public SessionOwner {
   void stream_ended();
   /** Any thread. False when there is no run in hand-over mode. */
   bool hand_over(HandOver update);
-  /** Something behind the source opened packets. */
-  void opened();
   GstStructure *stats() const;
 
   Intake intake;
@@ -56,7 +54,7 @@ class Controller final : public SessionOwner {
   void report(Report report) override;
   void keys(KeyUpdate update) override;
   void gateway_payload(const std::string &json) override;
-  void media(SessionId session, std::span<const Datagram> datagrams) override;
+  bool media(SessionId session, std::span<const Datagram> datagrams) override;
 
   void tell(const Connected &report);
   void tell(const SpeakerJoined &report);

@@ -33,7 +33,7 @@ Ref<GstBuffer> Intake::make_buffer(SessionId session, const Datagram &datagram,
   return buffer;
 }
 
-void Intake::push_media(SessionId session, std::span<const Datagram> datagrams) {
+bool Intake::push_media(SessionId session, std::span<const Datagram> datagrams) {
   // First of all: whatever comes before the stamp would count as network delay.
   const GstClockTime now = gst_element_get_current_running_time(element_);
   bool wanted = false;
@@ -53,7 +53,7 @@ void Intake::push_media(SessionId session, std::span<const Datagram> datagrams) 
       stats_.queued += datagrams.size();
     }
   }
-  if (!wanted) return;
+  if (!wanted) return false;
   std::vector<Ref<GstBuffer>> buffers;
   buffers.reserve(datagrams.size());
   for (const Datagram &datagram : datagrams) {
@@ -70,6 +70,7 @@ void Intake::push_media(SessionId session, std::span<const Datagram> datagrams) 
   while (stats_.queued > kMaxQueued && drop_oldest_locked()) {
   }
   ready_.notify_one();
+  return true;
 }
 
 bool Intake::drop_oldest_locked() {

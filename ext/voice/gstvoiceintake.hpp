@@ -44,8 +44,8 @@ class Intake {
   /** `element` gives the running time; it outlives the intake. */
   explicit Intake(GstElement *element) : element_(element) {}
 
-  /** Receive thread. */
-  void push_media(SessionId session, std::span<const Datagram> datagrams);
+  /** Receive thread. False: nobody wants them now, they are counted as dropped. */
+  bool push_media(SessionId session, std::span<const Datagram> datagrams);
   /** Any thread; ordered with the datagrams. */
   void push_event(Ref<GstEvent> event);
   /** What is queued is still delivered, then `pop` returns `flow`. The first call counts. */

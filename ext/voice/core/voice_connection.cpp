@@ -258,6 +258,7 @@ void VoiceConnection::on_udp_control(ByteView datagram, Time now) {
 }
 void VoiceConnection::on_rtp_received(Time now) { impl_->watchdog_.on_received(now); }
 void VoiceConnection::on_rtp_opened(Time) { impl_->watchdog_.on_opened(); }
+void VoiceConnection::watch_opened() { impl_->watchdog_.watch_opened(); }
 void VoiceConnection::on_media_broken(Time) { impl_->on_media_broken(); }
 void VoiceConnection::advance(Time now) { impl_->advance(now); }
 Time VoiceConnection::next_wakeup() const { return impl_->next_wakeup(); }

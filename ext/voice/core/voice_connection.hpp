@@ -144,6 +144,8 @@ class VoiceConnection {
   /** Hints for the watchdog; cheap, once per batch is enough. */
   void on_rtp_received(Time now);  ///< payload type 120 only: video never opens
   void on_rtp_opened(Time now);
+  /** As `VoiceConfig::watch_opened`, once it turns out. */
+  void watch_opened();
   /** More than 36 packets of members in a row failed to open: the DAVE group is broken. */
   void on_media_broken(Time now);
 

@@ -25,6 +25,8 @@ class Watchdog {
   /** A new or resumed session starts to receive. */
   void start(bool new_session, Time now);
   void stop();
+  /** From now on `on_opened` tells what opened. */
+  void watch_opened() { watch_opened_ = true; }
   void on_speaking(Time now);
   void on_received(Time now);
   void on_opened();
@@ -37,7 +39,7 @@ class Watchdog {
   void calm();
   void suspect(Time now);
 
-  const bool watch_opened_;
+  bool watch_opened_;
   bool running_ = false;
   bool received_ = false;  // datagrams came, not only op 5
   Time last_received_{};

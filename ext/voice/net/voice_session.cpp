@@ -15,6 +15,8 @@ constexpr std::size_t kMaxPayload = 1024 * 1024;
 // The watchdog counts in seconds; a wake-up of the loop per receive call would cost more than it.
 constexpr Time kHintInterval = 250ms;
 constexpr std::uint8_t kOpusPayloadType = 120;
+// Up to 36 failures in a row are normal around a change of epoch (one client's own limit).
+constexpr std::uint32_t kBrokenAfter = 37;
 
 bool is_audio(const Datagram &datagram) {
   return datagram.data.size() > 1 && (datagram.data[1] & 0x7f) == kOpusPayloadType;
@@ -101,9 +103,16 @@ void VoiceSession::hand_over(HandOver update) {
   settle();
 }
 
-void VoiceSession::opened() {
-  machine_.on_rtp_opened(NetLoop::now());
-  settle();
+void VoiceSession::watch_media() {
+  const Time now = NetLoop::now();
+  OpenProgress *progress = config_.progress.get();
+  const bool watched = progress != nullptr && progress->watched();
+  if (watched) machine_.watch_opened();
+  machine_.on_rtp_received(now);
+  if (!watched) return;
+  const std::uint64_t opened = progress->opened_count();
+  if (std::exchange(opened_, opened) != opened) machine_.on_rtp_opened(now);
+  if (progress->take_failures(kBrokenAfter)) machine_.on_media_broken(now);
 }
 
 SessionSnapshot VoiceSession::snapshot() const {
@@ -289,7 +298,7 @@ void VoiceSession::received(SessionId session, std::uint64_t generation,
                 for (const Bytes &datagram : control) {
                   self.machine_.on_udp_control(datagram, NetLoop::now());
                 }
-                if (hint) self.machine_.on_rtp_received(NetLoop::now());
+                if (hint) self.watch_media();
               })] { act(); });
 }
 

@@ -16,8 +16,9 @@ namespace dv::voice {
 
 struct SessionConfig {
   VoiceConfig voice;
-  MainKey main;             ///< not used in hand-over mode, but for the trust
-  int udp_buffer_size = 0;  ///< bytes; 0: the system's default
+  MainKey main;                              ///< not used in hand-over mode, but for the trust
+  int udp_buffer_size = 0;                   ///< bytes; 0: the system's default
+  std::shared_ptr<OpenProgress> progress{};  ///< told by whoever opens the packets, if anybody
 };
 
 /** Copied out after each event, so that a reader never waits for the loop. */
@@ -43,8 +44,8 @@ class SessionOwner {
   virtual void keys(KeyUpdate update) = 0;
   /** Hand-over mode: a payload that the bot should send on its main gateway. */
   virtual void gateway_payload(const std::string &json) = 0;
-  /** On the receive thread: RTP and RTCP of one receive call. */
-  virtual void media(SessionId session, std::span<const Datagram> datagrams) = 0;
+  /** On the receive thread: RTP and RTCP of one receive call. False: nobody wants them now. */
+  virtual bool media(SessionId session, std::span<const Datagram> datagrams) = 0;
 };
 
 /**
@@ -64,9 +65,6 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
    */
   void leave(Time limit, std::function<void()> done);
   void hand_over(HandOver update);
-  /** The chain behind opened packets: for the watchdog. */
-  void opened();
-
   /** Sessions whose keys are still held; to be ended once the data has drained. */
   std::vector<SessionId> unfinished_sessions() const { return machine_.unfinished_sessions(); }
 
@@ -79,6 +77,7 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
   void connect_voice(const std::string &url);
   void open_udp(const OpenUdp &wanted);
   void received(SessionId session, std::uint64_t generation, std::span<const Datagram> datagrams);
+  void watch_media();
   void close_voice(std::uint16_t code);
   void join(const JoinChannel &wanted);
   void leave_channel();
@@ -104,7 +103,8 @@ class VoiceSession : public std::enable_shared_from_this<VoiceSession> {
       std::make_shared<UdpSocket::Counters>();
   std::vector<std::function<void()>> after_;  // answers to actions, once the rest of them is done
   std::uint64_t udp_generation_ = 0;
-  Time last_hint_{};  // receive thread only
+  Time last_hint_{};          // receive thread only
+  std::uint64_t opened_ = 0;  // as of the last look
   bool leaving_ = false;
   Time limit_ = 1s;
   int goodbyes_ = 0;  // not answered yet
