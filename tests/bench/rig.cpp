@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tests/bench/rig.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "gst/glue/frame_meta.hpp"
+#include "gst/glue/key_event.hpp"
+#include "tests/bench/measure.hpp"
+
+namespace dv::bench {
+namespace {
+
+constexpr std::size_t kReceived = 32;  // datagrams that one receive call brings, at most
+constexpr auto kPatience = std::chrono::seconds(60);
+
+[[noreturn]] void broken(const char *what) {
+  std::fprintf(stderr, "bench: %s\n", what);
+  std::exit(1);
+}
+
+Rig *rig_of(GstPad *pad) { return static_cast<Rig *>(gst_pad_get_element_private(pad)); }
+
+}  // namespace
+
+Rig::Rig(const RigConfig &config, const Traffic &traffic)
+    : session_(traffic.session), streams_(traffic.streams), live_(config.live) {
+  element_.reset(gst_element_factory_make("discorddecrypt", nullptr));
+  if (!element_) broken("there is no element discorddecrypt; run tests/bench/run.sh");
+  gst_object_ref_sink(element_.get());
+  g_object_set(element_.get(), "max-workers", config.workers, "decode", config.decode, "pool",
+               config.pool.c_str(), nullptr);
+  if (config.latency_ms >= 0) g_object_set(element_.get(), "latency", config.latency_ms, nullptr);
+
+  feed_.reset(GST_PAD(gst_object_ref_sink(gst_pad_new("feed", GST_PAD_SRC))));
+  drain_.reset(GST_PAD(gst_object_ref_sink(gst_pad_new("drain", GST_PAD_SINK))));
+  gst_pad_set_element_private(feed_.get(), this);
+  gst_pad_set_element_private(drain_.get(), this);
+  gst_pad_set_query_function(feed_.get(), answer_query);
+  gst_pad_set_chain_function(drain_.get(), take_buffer);
+  gst_pad_set_chain_list_function(drain_.get(), take_list);
+  gst_pad_set_event_function(drain_.get(), take_event);
+  Ref<GstPad> sink(gst_element_get_static_pad(element_.get(), "sink"));
+  Ref<GstPad> src(gst_element_get_static_pad(element_.get(), "src"));
+  gst_pad_link(feed_.get(), sink.get());
+  gst_pad_link(src.get(), drain_.get());
+  gst_pad_set_active(drain_.get(), TRUE);
+  gst_pad_set_active(feed_.get(), TRUE);
+  if (gst_element_set_state(element_.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
+    broken("discorddecrypt does not start");
+  }
+
+  for (const KeyUpdate &update : traffic.keys) store_->publish(clone(update));
+  gst_pad_push_event(feed_.get(), gst_event_new_stream_start("bench"));
+  Ref<GstCaps> caps(gst_caps_new_empty_simple(DV_CAPS_DISCORD_RTP));
+  gst_pad_push_event(feed_.get(), gst_event_new_caps(caps.get()));
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_pad_push_event(feed_.get(), gst_event_new_segment(&segment));
+  gst_pad_push_event(feed_.get(), key_store_event_new(store_));
+}
+
+Rig::~Rig() {
+  gst_element_set_state(element_.get(), GST_STATE_NULL);
+  gst_pad_set_active(feed_.get(), FALSE);
+  gst_pad_set_active(drain_.get(), FALSE);
+}
+
+void Rig::record_times(std::size_t streams, std::size_t rounds) {
+  recorded_streams_ = streams;
+  times_.assign(streams * rounds, 0);
+}
+
+void Rig::push(std::span<const Bytes> datagrams, GstClockTime pts) {
+  GstBufferList *list = gst_buffer_list_new_sized(static_cast<guint>(datagrams.size()));
+  for (const Bytes &datagram : datagrams) {
+    GstBuffer *buffer = datagram.empty() ? gst_buffer_new()
+                                         : gst_buffer_new_memdup(datagram.data(), datagram.size());
+    GST_BUFFER_PTS(buffer) = pts;
+    dv_buffer_add_session_meta(buffer, session_);
+    gst_buffer_list_add(list, buffer);
+  }
+  pushed_ += datagrams.size();
+  if (gst_pad_push_list(feed_.get(), list) != GST_FLOW_OK) broken("discorddecrypt takes no more");
+}
+
+void Rig::push_rounds(std::span<const Bytes> datagrams) {
+  for (std::size_t i = 0; i < datagrams.size(); i += kReceived) {
+    const std::size_t round = pushed_ / streams_;
+    push(datagrams.subspan(i, std::min(kReceived, datagrams.size() - i)),
+         GST_SECOND + round * static_cast<GstClockTime>(kPacketNs));
+  }
+}
+
+void Rig::eos_and_wait() {
+  gst_pad_push_event(feed_.get(), gst_event_new_eos());
+  std::unique_lock lock(mutex_);
+  if (!ended_.wait_for(lock, kPatience, [this] { return eos_; })) broken("EOS does not come out");
+}
+
+bool Rig::wait_frames(std::uint64_t frames, double seconds) const {
+  const auto until = wall_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  while (frames_ < frames) {
+    if (wall_ns() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+Ref<GstStructure> Rig::stats() const {
+  GstStructure *s = nullptr;
+  g_object_get(element_.get(), "stats", &s, nullptr);
+  return Ref<GstStructure>(s);
+}
+
+std::uint64_t Rig::count(const char *name) const {
+  guint64 value = 0;
+  if (!gst_structure_get_uint64(stats().get(), name, &value)) broken(name);
+  return value;
+}
+
+std::string Rig::stats_text() const {
+  const auto s = stats();
+
+  const Ref<gchar> text(gst_structure_to_string(s.get()));
+  return text.get();
+}
+
+std::vector<std::int64_t> Rig::workers() const {
+  std::vector<std::int64_t> pids;
+  const auto s = stats();
+  const GValue *list = gst_structure_get_value(s.get(), "worker-pids");
+  for (guint i = 0; list != nullptr && i < gst_value_array_get_size(list); ++i) {
+    pids.push_back(g_value_get_int64(gst_value_array_get_value(list, i)));
+  }
+  return pids;
+}
+
+void Rig::note(GstBuffer *buffer, std::int64_t now) {
+  const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer);
+  if (meta == nullptr) return;
+  if ((meta->flags & DV_FRAME_FLAG_CONCEALED) != 0) {
+    ++concealed_;
+    return;
+  }
+  if (frames_.fetch_add(1) == 0) first_frame_ = now;
+  const std::size_t stream = meta->ssrc - kFirstSsrc;
+  const auto packet = static_cast<std::uint16_t>(meta->extended_seq - kFirstSeq);
+  const std::size_t at = packet * recorded_streams_ + stream;
+  if (stream < recorded_streams_ && at < times_.size()) times_[at] = now;
+}
+
+GstFlowReturn Rig::take_buffer(GstPad *pad, GstObject *, GstBuffer *buffer) {
+  rig_of(pad)->note(buffer, wall_ns());
+  gst_buffer_unref(buffer);
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn Rig::take_list(GstPad *pad, GstObject *, GstBufferList *list) {
+  const auto now = wall_ns();
+  for (guint i = 0; i < gst_buffer_list_length(list); ++i) {
+    rig_of(pad)->note(gst_buffer_list_get(list, i), now);
+  }
+  gst_buffer_list_unref(list);
+  return GST_FLOW_OK;
+}
+
+gboolean Rig::take_event(GstPad *pad, GstObject *, GstEvent *event) {
+  Rig *rig = rig_of(pad);
+  if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
+    {
+      std::lock_guard lock(rig->mutex_);
+      rig->eos_ = true;
+    }
+    rig->ended_.notify_all();
+  }
+  gst_event_unref(event);
+  return TRUE;
+}
+
+gboolean Rig::answer_query(GstPad *pad, GstObject *parent, GstQuery *query) {
+  if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY) return gst_pad_query_default(pad, parent, query);
+  gst_query_set_latency(query, rig_of(pad)->live_, 0, GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
+}  // namespace dv::bench
