@@ -35,6 +35,7 @@ const Binding *Session::binding(Ssrc ssrc) const {
 }
 
 void Session::apply(const DaveUpdate &update, Time now) {
+  if (update.more && update.version != 0) return add_senders(update, now);
   const bool first = !std::exchange(dave_known_, true);
   if (update.version == 0) {
     plain_until_ = kNever;
@@ -44,7 +45,10 @@ void Session::apply(const DaveUpdate &update, Time now) {
   plain_until_ = first ? dave::FrameDecryptor::kNeverPlain
                        : std::min(plain_until_, now + dave::kTransitionOverlap);
   const bool welcomed = !had_epoch();
-  if (welcomed) first_epoch_ = now;
+  if (welcomed) {
+    first_epoch_ = now;
+    first_epoch_number_ = update.epoch;
+  }
   std::unordered_set<UserId> named;
   for (const DaveUpdate::Sender &s : update.senders) {
     Sender &known = sender(s.user);
@@ -54,6 +58,14 @@ void Session::apply(const DaveUpdate &update, Time now) {
   }
   for (auto &[user, sender] : senders_)
     if (!named.contains(user)) sender.decryptor.retire(now);
+}
+
+void Session::add_senders(const DaveUpdate &update, Time now) {
+  for (const DaveUpdate::Sender &s : update.senders) {
+    Sender &known = sender(s.user);
+    known.decryptor.add_ratchet(s.base_secret.view(), now);
+    known.there_before_us |= update.epoch == first_epoch_number_;
+  }
 }
 
 Sender &Session::sender(UserId user) {

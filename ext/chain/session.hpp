@@ -65,6 +65,8 @@ class Session {
   Sender &sender(UserId user);
 
  private:
+  void add_senders(const DaveUpdate &update, Time now);
+
   static constexpr std::size_t kTransportKeys = 2;
   static constexpr std::size_t kMaxBindings = 16384;
 
@@ -73,6 +75,7 @@ class Session {
   std::unordered_map<UserId, Sender> senders_;
   bool dave_known_ = false;
   Time first_epoch_ = kNever;
+  std::optional<std::uint64_t> first_epoch_number_;
   Time plain_until_ = dave::FrameDecryptor::kNeverPlain;  // for senders not heard yet
 };
 

@@ -32,7 +32,7 @@ KeyUpdate clone(const KeyUpdate &update) {
                         },
                         [](const SsrcUpdate &u) -> KeyUpdate { return u; },
                         [](const DaveUpdate &u) -> KeyUpdate {
-                          DaveUpdate copy{u.session, u.version, u.epoch, {}};
+                          DaveUpdate copy{u.session, u.version, u.epoch, {}, u.more};
                           copy.senders.reserve(u.senders.size());
                           for (const auto &s : u.senders)
                             copy.senders.push_back({s.user, s.base_secret.clone()});

@@ -44,7 +44,8 @@ struct SsrcUpdate {
  * A DAVE transition was prepared (`dave.md` 2.4). `version` 0: everybody may send plain frames from
  * now on, and old ratchets run out in 10 s. `version` > 0: each named sender gets a new ratchet,
  * his older ones and every passthrough run out in 10 s. The first one of a session sets the state
- * it starts in, without a passthrough window.
+ * it starts in, without a passthrough window. With `more` it names further senders of an epoch told
+ * before, and nothing changes for anybody else: for a receiver that is told of senders one by one.
  */
 struct DaveUpdate {
   struct Sender {
@@ -55,6 +56,7 @@ struct DaveUpdate {
   std::uint16_t version = 0;
   std::uint64_t epoch = 0;
   std::vector<Sender> senders;
+  bool more = false;
 };
 /** The session is over: its keys are wiped; what still waits for them is counted as dropped. */
 struct SessionEndUpdate {

@@ -103,8 +103,8 @@ struct Encoder {
         .done();
   }
   Bytes operator()(const DaveEpoch &m) const {
-    Out out(20 + m.senders.size() * (8 + kDaveSecretSize), Type::dave_epoch, number);
-    out.u32(m.client).u32(m.session).u16(m.version).u64(m.epoch);
+    Out out(21 + m.senders.size() * (8 + kDaveSecretSize), Type::dave_epoch, number);
+    out.u32(m.client).u32(m.session).u16(m.version).u64(m.epoch).u8(m.more);
     out.u16(static_cast<std::uint16_t>(m.senders.size()));
     for (const auto &s : m.senders) out.u64(s.user).put(s.secret);
     return out.done();
@@ -173,6 +173,7 @@ DaveEpoch read_dave(Reader &in) {
   m.session = in.u32();
   m.version = in.u16();
   m.epoch = in.u64();
+  m.more = read_flag(in);
   const std::size_t n = in.u16();
   if (n > kMaxSenders || in.remaining() != n * (8 + kDaveSecretSize)) {
     in.fail();

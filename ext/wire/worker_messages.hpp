@@ -18,7 +18,7 @@
 namespace dv::worker {
 
 /** Host and worker must agree on it exactly: they are installed together. */
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 inline constexpr std::size_t kMaxMessage = 64 * 1024;
 inline constexpr std::size_t kMaxSenders = 1024;
 inline constexpr std::size_t kMaxText = 1024;
@@ -89,6 +89,7 @@ struct DaveEpoch {
   std::uint16_t version = 0;
   std::uint64_t epoch = 0;
   std::vector<Sender> senders;
+  bool more = false;  ///< further senders of an epoch told before
 };
 struct SessionEnd {
   std::uint32_t client = 0;

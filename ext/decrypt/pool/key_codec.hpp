@@ -19,7 +19,7 @@ worker::ToWorker message_from(std::uint32_t client, const SessionEndUpdate &upda
 /** Only the senders that `wanted` names; none is a message of its own worth (version, epoch). */
 template <class Wanted>
 worker::ToWorker message_from(std::uint32_t client, const DaveUpdate &update, Wanted &&wanted) {
-  worker::DaveEpoch m{client, update.session, update.version, update.epoch, {}};
+  worker::DaveEpoch m{client, update.session, update.version, update.epoch, {}, update.more};
   for (const auto &s : update.senders) {
     if (m.senders.size() < worker::kMaxSenders && wanted(s.user)) {
       m.senders.push_back({s.user, s.base_secret.view()});

@@ -51,16 +51,17 @@ UserId KeyMirror::user_of(SessionId session, Ssrc ssrc) const {
 }
 
 // A session that the worker knows must not be led back to an older state by what it is told about
-// one more sender: epochs that do not name him are left out, and if the call is not encrypted now,
-// that is said last.
+// one more sender: epochs that do not name him are left out, those that do leave everybody else's
+// keys alone, and if the call is not encrypted now, that is said last.
 void KeyMirror::tell_user(const Session &session, UserId user, bool first, KnownSession &known,
                           const Send &send) const {
   if (user != 0 && !known.users.insert(user).second) return;
   bool named_later = false;
   for (const DaveUpdate &epoch : session.dave) {
-    const auto message =
-        message_from(client_, epoch, [&](UserId u) { return user != 0 && u == user; });
-    const bool named = !std::get<worker::DaveEpoch>(message).senders.empty();
+    auto message = message_from(client_, epoch, [&](UserId u) { return user != 0 && u == user; });
+    auto &dave = std::get<worker::DaveEpoch>(message);
+    dave.more = !first;
+    const bool named = !dave.senders.empty();
     if (first || named) send(message);
     named_later = named_later || named;
   }

@@ -475,3 +475,21 @@ TEST_CASE("the end of a session judges what waits for it, and wipes its keys") {
   CHECK(c.verdict(after) == Verdict::no_transport_key);
   c.check_closed();
 }
+
+TEST_CASE("further senders of an epoch leave the keys of the others alone") {
+  for (const ChainConfig &config : {ChainConfig{}, forwarding()}) {
+    Call c(config);
+    KeyUpdate more = dave_epoch(1, 1, {kUser + 1});
+    std::get<DaveUpdate>(more).more = true;
+    c.apply(more);
+    c.pass(11s);
+    const auto late = c.say();
+    SealedStream other(c.session, kSsrc + 1, kUser + 1);
+    other.frames().set_key(base_secret(kUser + 1, 1));
+    c.apply(other.binding());
+    const auto others = c.receive(other.send(c.source.next()));
+    c.check_closed();
+    CHECK(c.verdict(late) == Verdict::delivered);
+    CHECK(c.verdict(others) == Verdict::delivered);
+  }
+}

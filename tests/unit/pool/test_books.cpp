@@ -114,6 +114,7 @@ struct Told {
         std::vector<UserId> users;
         for (const auto &s : d->senders) users.push_back(s.user);
         epochs.push_back({d->version, users});
+        more.push_back(d->more);
       } else if (std::holds_alternative<worker::TransportKey>(received->message)) {
         ++transport;
       } else if (const auto *s = std::get_if<worker::SsrcBinding>(&received->message)) {
@@ -122,6 +123,7 @@ struct Told {
     };
   }
   std::vector<std::pair<int, std::vector<UserId>>> epochs;
+  std::vector<bool> more;
   std::vector<Ssrc> bound;
   int transport = 0;
 };
@@ -147,6 +149,7 @@ TEST_CASE("a worker is told only what its streams need") {
   CHECK(told.bound == std::vector<Ssrc>{10});
   REQUIRE(told.epochs.size() == 1);
   CHECK(told.epochs[0].second == std::vector<UserId>{100});
+  CHECK_FALSE(told.more[0]);
 
   const KeyUpdate next = epoch(1, {100, 101});
   mirror.remember(next);
@@ -170,6 +173,7 @@ TEST_CASE("a user who is named late gets the epochs that name him") {
       named, known, [](Ssrc) { return true; }, told.send());
   REQUIRE(told.epochs.size() == 3);
   CHECK(told.epochs[2].second == std::vector<UserId>{101});
+  CHECK(told.more[2]);  // the keys of those told before stay
 }
 
 TEST_CASE("a session that is plain now is not made to look encrypted by a newcomer") {

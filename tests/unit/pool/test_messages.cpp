@@ -69,6 +69,7 @@ TEST_CASE("key updates reach the other side unchanged") {
   REQUIRE(update);
   const auto &got = std::get<DaveUpdate>(*update);
   CHECK(got.epoch == 33);
+  CHECK_FALSE(got.more);
   REQUIRE(got.senders.size() == 2);
   CHECK(got.senders[1].user == 3);
   CHECK(got.senders[1].base_secret == Secret(secret));

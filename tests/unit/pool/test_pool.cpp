@@ -50,6 +50,19 @@ TEST_CASE("PCM through workers is bit for bit that of this process") {
   }
 }
 
+TEST_CASE("a speaker who comes later takes no keys from those who are there") {
+  Talk talk(3, KeyStore::next_session_id(), true);
+  const auto all = talk.rounds(600);  // longer than old keys live
+  ChainConfig config;
+  config.decode = false;
+  Pooled pooled(config);
+  pooled.feed.keys(talk.keys);
+  pooled.feed.submit(all);
+  pooled.finish();
+  CHECK(pooled.recorder.count(Verdict::delivered) == 1800);
+  check_same(in_process(config, talk.keys, all), pooled.recorder.streams());
+}
+
 TEST_CASE("without decoding RTP comes through workers as in this process") {
   Talk talk(3);
   const auto all = talk.rounds(50);
