@@ -98,6 +98,11 @@ bool begin_recording(DvDiscordFileSink *self) {
       return false;
     }
   }
+  if (config.exports != 0 && config.index_location.empty()) {
+    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
+                        ("Exports are made from the session index: set index-location, too."),
+                        (nullptr));
+  }
   self->reporter->set_format(
       config.format == dv::TrackFormat::profile ? "profile" : dv::extension_of(config.format));
   dv_track_collector_set_recording(

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "gst/filesink/encoder_output.hpp"
+#include "gst/filesink/export/export.hpp"
 #include "gst/filesink/ogg_output.hpp"
+#include "gst/filesink/peaks.hpp"
 #include "gst/filesink/wav_output.hpp"
 
 namespace dv {
@@ -199,7 +201,15 @@ void Recording::finish(const std::string &reason) {
   }
   for (auto &track : tracks) track->finish(end, reason);
   if (!tracks.empty()) return;
+  conclude(reason, end);
+}
+
+void Recording::conclude(const std::string &reason, Time end) {
   append_index(JsonLine("end").text("reason", reason).seconds("duration", end));
+  if (config_.exports != 0 && index_.is_open()) {
+    const auto result = exporter::export_index(config_.index_location, config_.exports, {});
+    if (result.error) warn_once(*result.error, "The recording itself is complete.");
+  }
   listener_.on_finished();
 }
 
@@ -361,6 +371,7 @@ void Recording::track_stretch(const TrackInfo &info, const Stretch &stretch) {
       .id("user", info.user)
       .seconds("start", stretch.start)
       .seconds("length", stretch.end - stretch.start);
+  if (!stretch.peaks.empty()) line.text("peaks", encode_peaks(stretch.peaks));
   if (!speech) line.text("reason", stretch.kind == Stretch::Kind::lost ? "lost" : "concealed");
   append_index(line);
 }
@@ -409,8 +420,7 @@ void Recording::track_closed(const TrackReport &report) {
     reason = reason_;
     end = end_;
   }
-  append_index(JsonLine("end").text("reason", reason).seconds("duration", end));
-  listener_.on_finished();
+  conclude(reason, end);
 }
 
 void Recording::sync_all() {

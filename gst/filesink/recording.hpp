@@ -33,6 +33,7 @@ struct RecordingConfig {
   Time max_queued = 20s;
   Time max_file_time{};        ///< length of a part; 0: one file per track
   std::string index_location;  ///< empty: none
+  std::uint32_t exports = 0;   ///< exporter::Format flags: made from the index at the end
   Time wall_start{};           ///< since 1970, when the recording was started
 };
 
@@ -103,6 +104,8 @@ class Recording final : public TrackHost {
   void note_binding(const FrameSource &source);
   void append_index(const JsonLine &line);
   void warn_once(const FileError &error, const std::string &consequence);
+  /** The last line of the index, what is made from it, and `on_finished`. */
+  void conclude(const std::string &reason, Time end);
   void keep();
   void sync_all();
   TrackTags tags_for(const TrackInfo &info) const;

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "gst/filesink/export/export.hpp"
+
 namespace dv {
 namespace {
 
@@ -43,6 +45,20 @@ GType durability_type() {
   return type;
 }
 
+GType export_type() {
+  static const GFlagsValue values[] = {
+      {exporter::kAudacity, "Audacity label track and list of files", "audacity"},
+      {exporter::kReaper, "Reaper project", "reaper"},
+      {exporter::kVtt, "WebVTT, a cue per talk spurt", "vtt"},
+      {exporter::kRttm, "RTTM, who spoke when", "rttm"},
+      {exporter::kCsv, "CSV, who spoke when", "csv"},
+      {exporter::kHtml, "Page with time line and players", "html"},
+      {0, nullptr, nullptr},
+  };
+  static const GType type = g_flags_register_static("DvRecordingExport", values);
+  return type;
+}
+
 constexpr auto kFlags =
     static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
 
@@ -79,6 +95,7 @@ RecordingConfig SinkSettings::config() const {
     config.max_file_time = Time(static_cast<std::int64_t>(max_file_time));
   }
   config.index_location = index_location;
+  config.exports = exports;
   config.wall_start = wall_now();
   return config;
 }
@@ -126,6 +143,11 @@ void install_sink_properties(GObjectClass *klass) {
   props[kPropIndexLocation] = g_param_spec_string(
       "index-location", "Index location",
       "Path of the session index (JSON lines, appended to); NULL: none", nullptr, kFlags);
+  props[kPropExport] = g_param_spec_flags(
+      "export", "Export",
+      "What is made from the session index at the end of the recording, beside the index; needs "
+      "index-location",
+      export_type(), defaults.exports, kFlags);
   props[kPropStats] = g_param_spec_boxed(
       "stats", "Statistics", "Counters of the recording: tracks, frames, samples, drops by reason",
       GST_TYPE_STRUCTURE, static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
@@ -133,6 +155,7 @@ void install_sink_properties(GObjectClass *klass) {
   gst_type_mark_as_plugin_api(format_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(alignment_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(durability_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(export_type(), static_cast<GstPluginAPIFlags>(0));
 }
 
 bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
@@ -168,6 +191,9 @@ bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
       return true;
     case kPropIndexLocation:
       set_text(settings.index_location, value);
+      return true;
+    case kPropExport:
+      settings.exports = g_value_get_flags(value);
       return true;
     default:
       return false;
@@ -206,6 +232,9 @@ bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
     case kPropIndexLocation:
       g_value_set_string(
           value, settings.index_location.empty() ? nullptr : settings.index_location.c_str());
+      return true;
+    case kPropExport:
+      g_value_set_flags(value, settings.exports);
       return true;
     default:
       return false;

@@ -24,6 +24,7 @@ struct SinkSettings {
   guint64 max_size_time = 20 * GST_SECOND;
   guint64 max_file_time = 0;
   std::string index_location;
+  guint exports = 0;
 
   SinkSettings() = default;
   SinkSettings(const SinkSettings &) = delete;
@@ -48,6 +49,7 @@ enum SinkProperty : guint {
   kPropMaxSizeTime,
   kPropMaxFileTime,
   kPropIndexLocation,
+  kPropExport,
   kPropStats,
   kPropCount,
 };

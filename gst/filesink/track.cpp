@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "gst/filesink/peaks.hpp"
+
 namespace dv {
 namespace {
 
@@ -224,10 +226,12 @@ std::uint64_t Track::prepare(TrackFrame &frame) {
 void Track::complete(const TrackFrame &frame) {
   if (failed() || frame.samples == 0) return;
   const std::int64_t start = placement_->end() - static_cast<std::int64_t>(frame.samples);
-  note_stretches(spurts_.add({time_of(start, pcm_.rate), duration_of(frame), frame.stream,
-                              frame.seq, frame.concealed, frame.silence}));
   GstMapInfo map;
   if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
+  std::optional<float> peak;
+  if (!opus_) peak = peak_of({map.data, map.size}, pcm_.is_float);
+  note_stretches(spurts_.add({time_of(start, pcm_.rate), duration_of(frame), frame.stream,
+                              frame.seq, frame.concealed, frame.silence, peak}));
   auto error = output_->write({map.data, map.size}, frame.samples);
   gst_buffer_unmap(frame.buffer.get(), &map);
   update_report();

@@ -88,6 +88,26 @@ TEST_CASE("frames become talk spurts and gaps") {
   CHECK(all == expected);
 }
 
+TEST_CASE("speech is told in pieces that join, with a peak for each tenth of a second") {
+  SpurtTracker tracker;
+  std::vector<Stretch> all;
+  for (std::uint64_t i = 0; i < 1100; ++i) {
+    const auto found = tracker.add({20ms * i, 20ms, 1, i, false, false, i < 5 ? 1.0F : 0.25F});
+    all.insert(all.end(), found.begin(), found.end());
+  }
+  for (const auto &s : tracker.finish()) all.push_back(s);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].start == 0ms);
+  CHECK(all[0].end == 10s);
+  CHECK(all[1].start == all[0].end);
+  CHECK(all[2].start == all[1].end);
+  CHECK(all[2].end == 22s);
+  REQUIRE(all[0].peaks.size() == 100);
+  CHECK(all[0].peaks[0] == 63);
+  CHECK(all[0].peaks[1] == 32);
+  CHECK(all[2].peaks.size() == 20);
+}
+
 TEST_CASE("numbers of another stream are no loss") {
   SpurtTracker tracker;
   tracker.add({0ms, 20ms, 1, 100, false, false});
