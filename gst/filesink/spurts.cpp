@@ -11,7 +11,7 @@ namespace {
 constexpr Time kPause = 250ms;
 constexpr Time kPiece = 10s;
 // Sample positions are no whole nanoseconds.
-constexpr Time kSeam = 1us;
+constexpr Time kSeam{1000};
 // A jump of numbers by more than this is a new start of the sender, not a loss.
 constexpr std::uint64_t kMaxLost = 3000;
 }  // namespace

@@ -35,8 +35,9 @@ std::size_t step_of(const Spurt &whole, const Spurt &piece) {
 
 bool joins(const Spurt &last, const Spurt &next) {
   // Times of the index are cut to whole microseconds.
+  constexpr Time kSeam{2000};
   const Time between = next.start - last.end;
-  if (between < -2us || between > 2us || last.peaks.empty() != next.peaks.empty()) return false;
+  if (between < -kSeam || between > kSeam || last.peaks.empty() != next.peaks.empty()) return false;
   return next.peaks.empty() || step_of(last, next) <= last.peaks.size() + 1;
 }
 

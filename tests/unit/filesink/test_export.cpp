@@ -217,6 +217,7 @@ TEST_CASE("limits hold") {
 TEST_CASE("pieces of a spurt are one again, with their waveform in place") {
   auto piece = [](double start, double length, const std::string &peaks) {
     std::ostringstream out;
+    out.precision(9);
     out << R"({"type":"spurt","track":1,"user":"1","start":)" << start << R"(,"length":)" << length
         << R"(,"peaks":")" << peaks << "\"}\n";
     return out.str();
@@ -226,7 +227,7 @@ TEST_CASE("pieces of a spurt are one again, with their waveform in place") {
   const auto &spurts = session.tracks.at(0).spurts;
   REQUIRE(spurts.size() == 2);
   CHECK(spurts[0].start == 1s);
-  CHECK(spurts[0].end == 1450001us);
+  CHECK(spurts[0].end == Time(1450001000));
   CHECK(spurts[0].peaks == std::vector<std::uint8_t>{1, 2, 3, 4, 5});
   CHECK(spurts[1].peaks == std::vector<std::uint8_t>{6});
 }
