@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export PATH=/usr/bin:/bin:$PATH
 
-build=${BUILD:-build}
+build=$(realpath -m "${BUILD:-build}")
 recordings=${RECORDINGS:-recordings}
 length=${SECONDS_TO_RECORD:-10}
 
@@ -19,8 +19,8 @@ length=${SECONDS_TO_RECORD:-10}
 ./scripts/build.sh "$build" -- gst/libgstdiscordvoice.so ext/worker/gst-discord-worker \
   tests/server/discord-voice-server
 
-export GST_PLUGIN_PATH="$PWD/$build/gst"
-export GST_DISCORD_WORKER="$PWD/$build/ext/worker/gst-discord-worker"
+export GST_PLUGIN_PATH="$build/gst"
+export GST_DISCORD_WORKER="$build/ext/worker/gst-discord-worker"
 mkdir -p "$recordings"
 work=$(mktemp -d)
 server_pid=

@@ -10,10 +10,10 @@
  * each buffer says whose it is, and rtpjitterreorder or discordfilesink split them.
  *
  * The work is done by sandboxed worker processes that are started when they are needed, shared by
- * all elements with the same #DvDiscordDecrypt:pool and replaced when they die;
- * #DvDiscordDecrypt:max-workers of 0 does it in this process. What is lost is concealed and marked.
- * In a live pipeline the element adds #DvDiscordDecrypt:latency to the latency, and delays only
- * packets behind a hole.
+ * all elements with the same #GstDiscordDecrypt:pool and replaced when they die;
+ * #GstDiscordDecrypt:max-workers of 0 does it in this process. What is lost is concealed and
+ * marked. In a live pipeline the element adds #GstDiscordDecrypt:latency to the latency, and delays
+ * only packets behind a hole.
  *
  * ## Example launch lines
  * |[
@@ -100,7 +100,7 @@ static GType dv_decrypt_sandbox_get_type() {
   return type;
 }
 
-G_DEFINE_FINAL_TYPE(DvDiscordDecrypt, dv_discord_decrypt, GST_TYPE_ELEMENT)
+G_DEFINE_FINAL_TYPE(GstDiscordDecrypt, dv_discord_decrypt, GST_TYPE_ELEMENT)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(
     discorddecrypt, "discorddecrypt", GST_RANK_NONE, DV_TYPE_DISCORD_DECRYPT,
     GST_DEBUG_CATEGORY_INIT(discorddecrypt_debug, "discorddecrypt", 0, "Discord voice decryption"))
@@ -298,7 +298,7 @@ static void dv_discord_decrypt_finalize(GObject *object) {
   G_OBJECT_CLASS(dv_discord_decrypt_parent_class)->finalize(object);
 }
 
-static void dv_discord_decrypt_init(DvDiscordDecrypt *self) {
+static void dv_discord_decrypt_init(GstDiscordDecrypt *self) {
   self->sink = gst_pad_new_from_static_template(&sink_template, "sink");
   gst_pad_set_chain_function(self->sink, GST_DEBUG_FUNCPTR(dv_discord_decrypt_chain));
   gst_pad_set_chain_list_function(self->sink, GST_DEBUG_FUNCPTR(dv_discord_decrypt_chain_list));

@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 #define DV_TYPE_DISCORD_DECRYPT (dv_discord_decrypt_get_type())
-G_DECLARE_FINAL_TYPE(DvDiscordDecrypt, dv_discord_decrypt, DV, DISCORD_DECRYPT, GstElement)
+G_DECLARE_FINAL_TYPE(GstDiscordDecrypt, dv_discord_decrypt, DV, DISCORD_DECRYPT, GstElement)
 GST_ELEMENT_REGISTER_DECLARE(discorddecrypt)
 
 G_END_DECLS

@@ -65,7 +65,7 @@ struct _DvDiscordVoiceSrc {
   RunConfig *run;          // state changes only: checked, and taken by start
 };
 
-G_DEFINE_FINAL_TYPE_WITH_CODE(DvDiscordVoiceSrc, dv_discord_voice_src, GST_TYPE_PUSH_SRC,
+G_DEFINE_FINAL_TYPE_WITH_CODE(GstDiscordVoiceSrc, dv_discord_voice_src, GST_TYPE_PUSH_SRC,
                               G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER, uri_handler_init))
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(discordvoicesrc, "discordvoicesrc", GST_RANK_NONE,
                                       DV_TYPE_DISCORD_VOICE_SRC,
@@ -99,13 +99,13 @@ static void dv_discord_voice_src_get_property(GObject *object, guint id, GValue 
 
 // Life cycle
 
-static Settings dv_discord_voice_src_copy_settings(DvDiscordVoiceSrc *self) {
+static Settings dv_discord_voice_src_copy_settings(GstDiscordVoiceSrc *self) {
   dv::ObjectLock lock(self);
   return self->settings->clone();
 }
 
 /** Checks everything that can be known without a network; posts what is wrong. */
-static gboolean dv_discord_voice_src_prepare(DvDiscordVoiceSrc *self) {
+static gboolean dv_discord_voice_src_prepare(GstDiscordVoiceSrc *self) {
   return dv::guarded<gboolean>(self, FALSE, [self]() -> gboolean {
     auto *element = GST_ELEMENT(self);
     Settings settings = dv_discord_voice_src_copy_settings(self);
@@ -175,7 +175,7 @@ static void dv_discord_voice_src_set_context(GstElement *element, GstContext *co
 
 // Data
 
-static void dv_discord_voice_src_give_event(DvDiscordVoiceSrc *self, dv::Ref<GstEvent> event) {
+static void dv_discord_voice_src_give_event(GstDiscordVoiceSrc *self, dv::Ref<GstEvent> event) {
   GstPad *pad = GST_BASE_SRC_PAD(self);
   // The base class sends the segment with the first buffer; before it an event can only be left on
   // the pad, which passes it on in its place.
@@ -222,17 +222,17 @@ static gboolean dv_discord_voice_src_is_seekable(GstBaseSrc *) { return FALSE; }
 
 // Commands
 
-static void dv_discord_voice_src_pause(DvDiscordVoiceSrc *self) {
+static void dv_discord_voice_src_pause(GstDiscordVoiceSrc *self) {
   self->controller->intake.set_paused(true);
   g_object_notify(G_OBJECT(self), "paused");
 }
 
-static void dv_discord_voice_src_resume(DvDiscordVoiceSrc *self) {
+static void dv_discord_voice_src_resume(GstDiscordVoiceSrc *self) {
   self->controller->intake.set_paused(false);
   g_object_notify(G_OBJECT(self), "paused");
 }
 
-static gboolean dv_discord_voice_src_update_voice(DvDiscordVoiceSrc *self, const gchar *json) {
+static gboolean dv_discord_voice_src_update_voice(GstDiscordVoiceSrc *self, const gchar *json) {
   if (json == nullptr) return FALSE;
   auto update = dv::voice::parse_hand_over(json);
   return update && self->controller->hand_over(std::move(*update));
@@ -297,7 +297,7 @@ static void dv_discord_voice_src_finalize(GObject *object) {
   G_OBJECT_CLASS(dv_discord_voice_src_parent_class)->finalize(object);
 }
 
-static void dv_discord_voice_src_init(DvDiscordVoiceSrc *self) {
+static void dv_discord_voice_src_init(GstDiscordVoiceSrc *self) {
   self->settings = new Settings;
   self->controller = new Controller(GST_ELEMENT(self));
   self->run = new RunConfig;

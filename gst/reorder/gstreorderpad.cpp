@@ -14,9 +14,9 @@ struct _DvReorderPad {
   dv::StreamRef *stream;
 };
 
-G_DEFINE_FINAL_TYPE(DvReorderPad, dv_reorder_pad, GST_TYPE_PAD)
+G_DEFINE_FINAL_TYPE(GstReorderPad, dv_reorder_pad, GST_TYPE_PAD)
 
-static GstStructure *pad_stats(DvReorderPad *self) {
+static GstStructure *pad_stats(GstReorderPad *self) {
   // The counters are guarded by the element; once it has let go of the pad nobody changes them.
   GstStructure *all = nullptr, *mine = nullptr;
   GstElement *element = gst_pad_get_parent_element(GST_PAD(self));
@@ -61,7 +61,7 @@ static void dv_reorder_pad_finalize(GObject *object) {
   G_OBJECT_CLASS(dv_reorder_pad_parent_class)->finalize(object);
 }
 
-static void dv_reorder_pad_init(DvReorderPad *self) {
+static void dv_reorder_pad_init(GstReorderPad *self) {
   self->stream = new dv::StreamRef(
       std::make_shared<dv::ReorderStream>(dv::SequenceConfig{}, dv::TimelineConfig{}));
 }
@@ -72,18 +72,18 @@ static void dv_reorder_pad_class_init(DvReorderPadClass *klass) {
   object_class->finalize = dv_reorder_pad_finalize;
   constexpr auto flags = static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   /**
-   * DvReorderPad:ssrc: Since: 0.1
+   * GstReorderPad:ssrc: Since: 0.1
    */
   props[PROP_SSRC] = g_param_spec_uint("ssrc", "SSRC", "RTP synchronisation source of this pad", 0,
                                        G_MAXUINT, 0, flags);
   /**
-   * DvReorderPad:user-id: Since: 0.1
+   * GstReorderPad:user-id: Since: 0.1
    */
   props[PROP_USER_ID] = g_param_spec_uint64(
       "user-id", "User Id", "Numeric id of the user who speaks on this pad, 0 if not known (yet)",
       0, G_MAXUINT64, 0, flags);
   /**
-   * DvReorderPad:stats: Since: 0.1
+   * GstReorderPad:stats: Since: 0.1
    */
   props[PROP_STATS] =
       g_param_spec_boxed("stats", "Statistics", "Counters of this SSRC, as in the element's stats",

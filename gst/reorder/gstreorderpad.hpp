@@ -13,7 +13,7 @@ struct ReorderStream;
 
 G_BEGIN_DECLS
 #define DV_TYPE_REORDER_PAD (dv_reorder_pad_get_type())
-G_DECLARE_FINAL_TYPE(DvReorderPad, dv_reorder_pad, DV, REORDER_PAD, GstPad)
+G_DECLARE_FINAL_TYPE(GstReorderPad, dv_reorder_pad, DV, REORDER_PAD, GstPad)
 G_END_DECLS
 
 namespace dv {

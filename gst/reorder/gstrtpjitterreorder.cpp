@@ -77,7 +77,7 @@ struct _DvRtpJitterReorder {
   gboolean asked_live;
 };
 
-G_DEFINE_FINAL_TYPE(DvRtpJitterReorder, dv_rtp_jitter_reorder, GST_TYPE_ELEMENT)
+G_DEFINE_FINAL_TYPE(GstRtpJitterReorder, dv_rtp_jitter_reorder, GST_TYPE_ELEMENT)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(rtpjitterreorder, "rtpjitterreorder", GST_RANK_NONE,
                                       DV_TYPE_RTP_JITTER_REORDER,
                                       GST_DEBUG_CATEGORY_INIT(rtp_jitter_reorder_debug,
@@ -169,7 +169,7 @@ static void dv_rtp_jitter_reorder_get_property(GObject *object, guint id, GValue
 
 // --- source pads ---
 
-static void remove_pad(DvRtpJitterReorder *self, GstPad *pad) {
+static void remove_pad(GstRtpJitterReorder *self, GstPad *pad) {
   auto stream = dv::reorder_pad_stream(pad);
   if (stream->removed.exchange(true)) return;
   GST_DEBUG_OBJECT(pad, "removing");
@@ -185,7 +185,7 @@ static void remove_later(GstElement *element, gpointer data) {
   remove_pad(DV_RTP_JITTER_REORDER(element), GST_PAD(data));
 }
 
-static void take_flow(DvRtpJitterReorder *self, GstPad *pad, ReorderStream *stream,
+static void take_flow(GstRtpJitterReorder *self, GstPad *pad, ReorderStream *stream,
                       GstFlowReturn flow) {
   if (flow == GST_FLOW_OK) {
     ++stream->pushed;
@@ -240,7 +240,7 @@ static gboolean src_activate_mode(GstPad *pad, GstObject *, GstPadMode mode, gbo
   return gst_pad_stop_task(pad);
 }
 
-static gboolean answer_latency(DvRtpJitterReorder *self, GstQuery *query) {
+static gboolean answer_latency(GstRtpJitterReorder *self, GstQuery *query) {
   if (!gst_pad_peer_query(self->sinkpad, query)) return FALSE;
   gboolean live = FALSE;
   GstClockTime least = 0, most = GST_CLOCK_TIME_NONE, own = 0;
@@ -263,7 +263,7 @@ static gboolean src_query(GstPad *pad, GstObject *parent, GstQuery *query) {
   return gst_pad_query_default(pad, parent, query);
 }
 
-static dv::Ref<gchar> free_pad_name(DvRtpJitterReorder *self, guint ssrc) {
+static dv::Ref<gchar> free_pad_name(GstRtpJitterReorder *self, guint ssrc) {
   dv::Ref<gchar> name(g_strdup_printf("src_%u", ssrc));
   for (guint n = 1;; ++n) {
     dv::Ref<GstPad> taken(gst_element_get_static_pad(GST_ELEMENT(self), name.get()));
@@ -273,7 +273,7 @@ static dv::Ref<gchar> free_pad_name(DvRtpJitterReorder *self, guint ssrc) {
   }
 }
 
-static void open_pad(DvRtpJitterReorder *self, const StreamRef &stream) {
+static void open_pad(GstRtpJitterReorder *self, const StreamRef &stream) {
   GstPadTemplate *templ = gst_element_get_pad_template(GST_ELEMENT(self), "src_%u");
   GstPad *pad = dv::reorder_pad_new(templ, free_pad_name(self, stream->ssrc).get(), stream);
   dv::Ref<GstPad> keep(GST_PAD(gst_object_ref_sink(pad)));
@@ -291,7 +291,7 @@ static void open_pad(DvRtpJitterReorder *self, const StreamRef &stream) {
 
 // --- sink pad ---
 
-static std::vector<dv::Ref<GstPad>> src_pads(DvRtpJitterReorder *self) {
+static std::vector<dv::Ref<GstPad>> src_pads(GstRtpJitterReorder *self) {
   std::vector<dv::Ref<GstPad>> pads;
   dv::ObjectLock lock(self);
   for (GList *l = GST_ELEMENT(self)->srcpads; l; l = l->next) {
@@ -300,7 +300,7 @@ static std::vector<dv::Ref<GstPad>> src_pads(DvRtpJitterReorder *self) {
   return pads;
 }
 
-static void ask_live(DvRtpJitterReorder *self) {
+static void ask_live(GstRtpJitterReorder *self) {
   self->asked_live = TRUE;
   dv::Ref<GstQuery> query(gst_query_new_latency());
   gboolean live = FALSE;
@@ -310,7 +310,7 @@ static void ask_live(DvRtpJitterReorder *self) {
   self->core->set_live(live);
 }
 
-static GstFlowReturn take_buffers(DvRtpJitterReorder *self,
+static GstFlowReturn take_buffers(GstRtpJitterReorder *self,
                                   std::vector<dv::Ref<GstBuffer>> buffers) {
   if (!self->asked_live) ask_live(self);
   const auto result = self->core->receive(std::move(buffers));
@@ -343,7 +343,7 @@ static GstFlowReturn sink_chain_list(GstPad *, GstObject *parent, GstBufferList 
   return dv::guarded(self, GST_FLOW_ERROR, [&] { return take_buffers(self, std::move(buffers)); });
 }
 
-static void flush(DvRtpJitterReorder *self, GstEvent *event) {
+static void flush(GstRtpJitterReorder *self, GstEvent *event) {
   const bool start = GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START;
   if (start) {
     self->core->flush_start();
@@ -363,7 +363,7 @@ static void flush(DvRtpJitterReorder *self, GstEvent *event) {
 }
 
 /** True if the event was for us; everything else goes to every pad. */
-static bool consume_event(DvRtpJitterReorder *self, GstEvent *event) {
+static bool consume_event(GstRtpJitterReorder *self, GstEvent *event) {
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_STREAM_START:
       if (!gst_event_parse_group_id(event, &self->group_id)) {
@@ -419,9 +419,9 @@ static gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *raw) {
 
 // --- life cycle ---
 
-static void clear_ssrc(DvRtpJitterReorder *self, guint ssrc) { self->core->clear_ssrc(ssrc); }
+static void clear_ssrc(GstRtpJitterReorder *self, guint ssrc) { self->core->clear_ssrc(ssrc); }
 
-static void stop_streams(DvRtpJitterReorder *self) {
+static void stop_streams(GstRtpJitterReorder *self) {
   self->core->stop();
   for (const auto &pad : src_pads(self)) remove_pad(self, pad.get());
 }
@@ -464,7 +464,7 @@ static void dv_rtp_jitter_reorder_finalize(GObject *object) {
   G_OBJECT_CLASS(dv_rtp_jitter_reorder_parent_class)->finalize(object);
 }
 
-static void dv_rtp_jitter_reorder_init(DvRtpJitterReorder *self) {
+static void dv_rtp_jitter_reorder_init(GstRtpJitterReorder *self) {
   self->settings = new ReorderSettings;
   self->core = new dv::Reorderer;
   self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");

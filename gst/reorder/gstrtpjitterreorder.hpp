@@ -5,6 +5,6 @@
 
 G_BEGIN_DECLS
 #define DV_TYPE_RTP_JITTER_REORDER (dv_rtp_jitter_reorder_get_type())
-G_DECLARE_FINAL_TYPE(DvRtpJitterReorder, dv_rtp_jitter_reorder, DV, RTP_JITTER_REORDER, GstElement)
+G_DECLARE_FINAL_TYPE(GstRtpJitterReorder, dv_rtp_jitter_reorder, DV, RTP_JITTER_REORDER, GstElement)
 GST_ELEMENT_REGISTER_DECLARE(rtpjitterreorder)
 G_END_DECLS

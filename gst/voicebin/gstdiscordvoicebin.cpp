@@ -87,7 +87,7 @@ struct _DvVoiceBin {
 
 static void dv_voice_bin_uri_handler_init(gpointer iface, gpointer);
 
-G_DEFINE_FINAL_TYPE_WITH_CODE(DvVoiceBin, dv_voice_bin, GST_TYPE_BIN,
+G_DEFINE_FINAL_TYPE_WITH_CODE(GstDiscordVoiceBin, dv_voice_bin, GST_TYPE_BIN,
                               G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER,
                                                     dv_voice_bin_uri_handler_init))
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(discordvoicebin, "discordvoicebin", GST_RANK_PRIMARY,
@@ -120,7 +120,7 @@ static void dv_voice_bin_get_property(GObject *object, guint id, GValue *value, 
 
 // --- pads ---------------------------------------------------------------------------------------
 
-static void post_collection(DvVoiceBin *self) {
+static void post_collection(GstDiscordVoiceBin *self) {
   GstStreamCollection *collection = gst_stream_collection_new(nullptr);
   std::vector<Ref<GstPad>> pads;
   {
@@ -142,7 +142,7 @@ static void post_collection(DvVoiceBin *self) {
   gst_object_unref(collection);
 }
 
-static void show_speaker(DvVoiceBin *self, GstPad *inner) {
+static void show_speaker(GstDiscordVoiceBin *self, GstPad *inner) {
   Ref<gchar> name(gst_pad_get_name(inner));
   GstPadTemplate *templ = gst_static_pad_template_get(&speaker_template);
   GstPad *ghost = gst_ghost_pad_new_from_template(name.get(), inner, templ);
@@ -164,7 +164,7 @@ static void show_speaker(DvVoiceBin *self, GstPad *inner) {
   post_collection(self);
 }
 
-static void mix_speaker(DvVoiceBin *self, GstPad *inner) {
+static void mix_speaker(GstDiscordVoiceBin *self, GstPad *inner) {
   GError *raw = nullptr;
   GstElement *branch =
       gst_parse_bin_from_description("queue ! audioconvert ! audioresample", TRUE, &raw);
@@ -201,7 +201,7 @@ static void on_pad_added(GstElement *, GstPad *inner, gpointer data) {
   }
 }
 
-static void drop_output(DvVoiceBin *self, const Output &output) {
+static void drop_output(GstDiscordVoiceBin *self, const Output &output) {
   if (output.ghost != nullptr) {
     gst_pad_set_active(output.ghost, FALSE);
     gst_element_remove_pad(GST_ELEMENT(self), output.ghost);
@@ -234,7 +234,7 @@ static void on_pad_removed(GstElement *, GstPad *inner, gpointer data) {
 
 // --- life cycle ---------------------------------------------------------------------------------
 
-static GstElement *add_child(DvVoiceBin *self, const char *factory, const char *name) {
+static GstElement *add_child(GstDiscordVoiceBin *self, const char *factory, const char *name) {
   GstElement *child = gst_element_factory_make(factory, name);
   if (child == nullptr) {
     gst_element_post_message(GST_ELEMENT(self),
@@ -247,7 +247,7 @@ static GstElement *add_child(DvVoiceBin *self, const char *factory, const char *
   return child;
 }
 
-static gboolean add_mixer(DvVoiceBin *self) {
+static gboolean add_mixer(GstDiscordVoiceBin *self) {
   // Live silence keeps the mixer going while nobody speaks, and gives it its pace.
   GstElement *silence = add_child(self, "audiotestsrc", "silence");
   GstElement *format = add_child(self, "capsfilter", "format");
@@ -269,7 +269,7 @@ static gboolean add_mixer(DvVoiceBin *self) {
   return TRUE;
 }
 
-static gboolean complete(DvVoiceBin *self) {
+static gboolean complete(GstDiscordVoiceBin *self) {
   for (const auto *child : {self->source, self->decrypt, self->reorder}) {
     if (child == nullptr) {
       GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN, ("An element of this plugin is missing."),
@@ -357,7 +357,7 @@ static void dv_voice_bin_finalize(GObject *object) {
   G_OBJECT_CLASS(dv_voice_bin_parent_class)->finalize(object);
 }
 
-static void dv_voice_bin_init(DvVoiceBin *self) {
+static void dv_voice_bin_init(GstDiscordVoiceBin *self) {
   self->state = new State;
   GST_OBJECT_FLAG_SET(self, GST_ELEMENT_FLAG_SOURCE);
   self->source = gst_element_factory_make("discordvoicesrc", "source");

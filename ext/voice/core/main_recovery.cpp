@@ -70,8 +70,8 @@ void MainGateway::Impl::on_connect_failed(const ConnectFailure &failure, Time no
          bad_certificate
              ? "The main gateway's certificate is not accepted, nothing was sent: " +
                    describe(failure) + ". For a private certificate authority set ca-file."
-             : "The main gateway can not be reached: " + describe(failure) +
-                   ". Check the network and the gateway URL.");
+             : "The main gateway " + config_.url.substr(0, 200) + " can not be reached: " +
+                   describe(failure) + ". Check the network and the gateway URL.");
     return;
   }
   retry(backoff_.after_connect_failure(now), now);
