@@ -77,7 +77,8 @@ def page(factory):
     klass, rank = factory.get_metadata("klass"), factory.get_rank()
     yield f"{factory.get_metadata('long-name')}. Class: `{klass}`. Rank: {rank}.\n"
     yield "## Pads\n"
-    for pad in factory.get_static_pad_templates():
+    # A fresh and a cached registry list them in different orders.
+    for pad in sorted(factory.get_static_pad_templates(), key=lambda t: (t.direction, t.name_template)):
         direction = {Gst.PadDirection.SRC: "source", Gst.PadDirection.SINK: "sink"}[pad.direction]
         yield f"`{pad.name_template}` ({direction}, {pad.presence.value_nick}):\n"
         yield "```\n" + pad.get_caps().to_string().replace("; ", "\n") + "\n```\n"

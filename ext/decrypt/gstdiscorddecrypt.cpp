@@ -71,7 +71,7 @@ GstStaticPadTemplate rtcp_template = GST_STATIC_PAD_TEMPLATE(
 
 }  // namespace
 
-struct _DvDiscordDecrypt {
+struct _GstDiscordDecrypt {
   GstElement parent_instance;
   GstPad *sink;
   GstPad *src;
@@ -365,7 +365,7 @@ static void install_properties(GObjectClass *object_class) {
   g_object_class_install_properties(object_class, N_PROPS, props);
 }
 
-static void dv_discord_decrypt_class_init(DvDiscordDecryptClass *klass) {
+static void dv_discord_decrypt_class_init(GstDiscordDecryptClass *klass) {
   auto *object_class = G_OBJECT_CLASS(klass);
   auto *element_class = GST_ELEMENT_CLASS(klass);
   object_class->set_property = dv_discord_decrypt_set_property;

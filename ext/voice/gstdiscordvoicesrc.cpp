@@ -58,7 +58,7 @@ void uri_handler_init(gpointer iface, gpointer);
 
 }  // namespace
 
-struct _DvDiscordVoiceSrc {
+struct _GstDiscordVoiceSrc {
   GstPushSrc parent_instance;
   Settings *settings;      // under the object lock
   Controller *controller;  // own lock
@@ -345,7 +345,7 @@ static void dv_discord_voice_src_install_signals(GObjectClass *klass) {
                    G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
-static void dv_discord_voice_src_class_init(DvDiscordVoiceSrcClass *klass) {
+static void dv_discord_voice_src_class_init(GstDiscordVoiceSrcClass *klass) {
   auto *object_class = G_OBJECT_CLASS(klass);
   auto *element_class = GST_ELEMENT_CLASS(klass);
   auto *base_class = GST_BASE_SRC_CLASS(klass);

@@ -9,7 +9,7 @@ enum { PROP_0, PROP_SSRC, PROP_USER_ID, PROP_STATS, N_PROPS };
 GParamSpec *props[N_PROPS];
 }  // namespace
 
-struct _DvReorderPad {
+struct _GstReorderPad {
   GstPad parent_instance;
   dv::StreamRef *stream;
 };
@@ -66,7 +66,7 @@ static void dv_reorder_pad_init(GstReorderPad *self) {
       std::make_shared<dv::ReorderStream>(dv::SequenceConfig{}, dv::TimelineConfig{}));
 }
 
-static void dv_reorder_pad_class_init(DvReorderPadClass *klass) {
+static void dv_reorder_pad_class_init(GstReorderPadClass *klass) {
   auto object_class = G_OBJECT_CLASS(klass);
   object_class->get_property = dv_reorder_pad_get_property;
   object_class->finalize = dv_reorder_pad_finalize;

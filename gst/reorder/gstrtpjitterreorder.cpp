@@ -67,7 +67,7 @@ GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 
 }  // namespace
 
-struct _DvRtpJitterReorder {
+struct _GstRtpJitterReorder {
   GstElement parent_instance;
   GstPad *sinkpad;
   ReorderSettings *settings;  // under OBJECT_LOCK; a copy is taken in READY->PAUSED
@@ -545,7 +545,7 @@ static void install_properties(GObjectClass *object_class) {
   g_object_class_install_properties(object_class, N_PROPS, props);
 }
 
-static void dv_rtp_jitter_reorder_class_init(DvRtpJitterReorderClass *klass) {
+static void dv_rtp_jitter_reorder_class_init(GstRtpJitterReorderClass *klass) {
   auto object_class = G_OBJECT_CLASS(klass);
   auto element_class = GST_ELEMENT_CLASS(klass);
   object_class->set_property = dv_rtp_jitter_reorder_set_property;

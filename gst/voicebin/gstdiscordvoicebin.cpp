@@ -78,7 +78,7 @@ struct State {
 
 }  // namespace
 
-struct _DvVoiceBin {
+struct _GstDiscordVoiceBin {
   GstBin parent_instance;
   GstElement *source, *decrypt, *reorder, *mixer;  // owned by the bin
   gboolean mix;                                    // under the object lock
@@ -372,7 +372,7 @@ static void dv_voice_bin_init(GstDiscordVoiceBin *self) {
   g_signal_connect(self->reorder, "pad-removed", G_CALLBACK(on_pad_removed), self);
 }
 
-static void dv_voice_bin_class_init(DvVoiceBinClass *klass) {
+static void dv_voice_bin_class_init(GstDiscordVoiceBinClass *klass) {
   auto *object_class = G_OBJECT_CLASS(klass);
   auto *element_class = GST_ELEMENT_CLASS(klass);
   object_class->set_property = dv_voice_bin_set_property;
