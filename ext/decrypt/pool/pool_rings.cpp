@@ -56,9 +56,8 @@ void WorkerPool::pump(WorkerSlot &slot) {
     }
     ++it;
   }
-  if (!any) return;
-  if (slot.process->ring.publish()) slot.process->wake();
-  room_.notify_all();
+  if (any && slot.process->ring.publish()) slot.process->wake();
+  tell_of_room();
 }
 
 bool WorkerPool::pump_one(WorkerSlot &slot, std::deque<Queued> &queue) {

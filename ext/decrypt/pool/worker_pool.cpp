@@ -138,13 +138,26 @@ void WorkerPool::wait_for_room(Client &client, std::unique_lock<std::mutex> &loc
     return client.queued >= limit && !client.interrupted && !failed_;
   };
   if (!client.live) {
-    while (full(kRecordedQueue)) room_.wait(lock);
+    if (!full(kRecordedQueue)) return;
+    // Not for each packet that leaves: waking somebody costs more than handing over does.
+    client.wake_below = kRecordedQueue / 2;
+    room_.wait(lock, [&] { return !full(kRecordedQueue / 2); });
+    client.wake_below = 0;
     return;
   }
   if (!full(kLiveQueue)) return;
   const auto until = std::chrono::steady_clock::now() + kLivePatience;
+  client.wake_below = kLiveQueue;
   room_.wait_until(lock, until, [&] { return !full(kLiveQueue); });
+  client.wake_below = 0;
   while (full(kLiveQueue)) shed(client);
+}
+
+void WorkerPool::tell_of_room() {
+  const bool wanted = std::any_of(clients_.begin(), clients_.end(), [](const auto &c) {
+    return c.second->queued < c.second->wake_below;
+  });
+  if (wanted) room_.notify_all();
 }
 
 // The heaviest stream loses its oldest packet: who floods pays, and what is newest is what a live

@@ -69,7 +69,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
     bool live = true;
     bool interrupted = false;
     std::uint32_t epoch = 0;
-    std::size_t queued = 0;  ///< packets not yet in a ring
+    std::size_t queued = 0;      ///< packets not yet in a ring
+    std::size_t wake_below = 0;  ///< somebody waits until fewer are queued
     KeyMirror keys;
     std::map<std::uint64_t, std::size_t> barriers;  ///< answers still to come
   };
@@ -87,6 +88,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   // With the lock held, as all that follows unless it says otherwise.
   void submit_packet(Client &client, const PacketIn &packet, Time at);
   void wait_for_room(Client &client, std::unique_lock<std::mutex> &lock);
+  void tell_of_room();
   void shed(Client &client);
   Stream &stream_for(Client &client, const PacketIn &packet, Time at);
   void queue_primes(Client &client, Stream &stream);
