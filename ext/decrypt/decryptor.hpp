@@ -91,6 +91,7 @@ class Decryptor final : private EngineSink {
   void drain_and_wait();
   void flush_start(GstEvent *event);
   void flush_stop(GstEvent *event);
+  void renew_sticky(const std::vector<OutputItem> &dropped);
   void set_key_store(std::shared_ptr<KeyStore> store);
   bool handle_custom(GstEvent *event);
   bool post_failure();

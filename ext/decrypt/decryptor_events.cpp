@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
+
 #include "ext/decrypt/decryptor.hpp"
 #include "gst/glue/key_event.hpp"
 #include "gst/glue/source_info.hpp"
@@ -121,6 +123,7 @@ void Decryptor::flush_stop(GstEvent *event) {
     engine_->interrupt(false);
   }
   ready_.clear();
+  const std::vector<OutputItem> dropped = output_.take();
   output_.clear();
   {
     std::lock_guard lock(barriers_mutex_);
@@ -133,7 +136,33 @@ void Decryptor::flush_stop(GstEvent *event) {
   output_.set_flushing(false);
   if (!in_process()) GST_PAD_STREAM_UNLOCK(src_);
   gst_pad_push_event(src_, event);
+  renew_sticky(dropped);
   start_task();
+}
+
+// What the task had not yet pushed, or pushed in vain while the pad was flushing, and what must
+// outlive a flush.
+void Decryptor::renew_sticky(const std::vector<OutputItem> &dropped) {
+  std::vector<GstEvent *> kept;
+  for (const OutputItem &item : dropped) {
+    GstEvent *event = item.event.get();
+    if (event == nullptr || !GST_EVENT_IS_STICKY(event)) continue;
+    if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT || GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
+      continue;
+    }
+    kept.push_back(event);
+  }
+  const auto missing = [&](GstEventType type) {
+    const Ref<GstEvent> present(gst_pad_get_sticky_event(src_, type, 0));
+    return !present && std::none_of(kept.begin(), kept.end(),
+                                    [&](GstEvent *e) { return GST_EVENT_TYPE(e) == type; });
+  };
+  if (missing(GST_EVENT_STREAM_START)) {
+    Ref<GstEvent> start(gst_pad_get_sticky_event(sink_, GST_EVENT_STREAM_START, 0));
+    if (start) emit_event(start.release());
+  }
+  if (caps_ && missing(GST_EVENT_CAPS)) emit_event(gst_event_new_caps(caps_.get()));
+  for (GstEvent *event : kept) emit_event(gst_event_ref(event));
 }
 
 gboolean Decryptor::start_task() {
