@@ -26,6 +26,10 @@ class Failure(Exception):
     """A test's expectation was not met."""
 
 
+class Skip(Exception):
+    """What the test needs is not on this machine."""
+
+
 def expect(condition, text):
     if not condition:
         raise Failure(text)
@@ -143,13 +147,13 @@ class Server:
 class Launch:
     """gst-launch-1.0 with messages on stdout; ended by SIGINT as a person would."""
 
-    def __init__(self, args, token, env=None, options=("-e", "-m")):
-        environment = dict(os.environ, DISCORD_TOKEN=token, LC_ALL="C.UTF-8", **(env or {}))
+    def __init__(self, args, token, env=None, options=("-e", "-m"), pass_fds=()):
+        environment = dict(os.environ, DISCORD_TOKEN=token or "", LC_ALL="C.UTF-8", **(env or {}))
         if token is None:
             environment.pop("DISCORD_TOKEN", None)
         self.process = subprocess.Popen(
             ["gst-launch-1.0", *options, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=environment, errors="replace",
+            env=environment, errors="replace", pass_fds=pass_fds,
         )
         self.out = Lines(self.process.stdout)
 
@@ -228,6 +232,8 @@ def run(tests):
         try:
             function(directory)
             print(f"ok {number} - {name}", flush=True)
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}", flush=True)
         except Exception as error:  # a test's own mistakes are failures too
             failed += 1
             detail = str(error) if isinstance(error, Failure) else traceback.format_exc()
