@@ -26,6 +26,8 @@ struct DecryptSettings {
   std::uint32_t reply_timeout_ms = 2000;
   std::uint32_t max_batch_us = 2000;
   std::string pool = "default";
+  std::string allow_users;  ///< user ids, separated by commas; empty: everybody
+  std::string deny_users;
   SandboxMode sandbox = SandboxMode::attempt;
 };
 

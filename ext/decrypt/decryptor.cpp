@@ -72,6 +72,7 @@ bool Decryptor::start(const DecryptSettings &settings) {
     std::lock_guard lock(barriers_mutex_);
     stopping_ = false;
   }
+  if (!set_filter()) return false;
   output_.set_flushing(false);
   if (!in_process()) {
     const WorkerLocation worker = locate_worker();
@@ -85,6 +86,22 @@ bool Decryptor::start(const DecryptSettings &settings) {
   // Gathered on the way there, and on the way back.
   if (!in_process()) added += 2 * std::chrono::microseconds(settings.max_batch_us);
   latency_ = static_cast<GstClockTime>(added.count());
+  return true;
+}
+
+bool Decryptor::set_filter() {
+  auto allowed = parse_user_ids(settings_.allow_users);
+  auto denied = parse_user_ids(settings_.deny_users);
+  if (!allowed || !denied) {
+    GST_ELEMENT_ERROR(element_, RESOURCE, SETTINGS,
+                      ("%s must be user ids (numbers) separated by commas, not \"%s\".",
+                       allowed ? "deny-users" : "allow-users",
+                       (allowed ? settings_.deny_users : settings_.allow_users).c_str()),
+                      (nullptr));
+    return false;
+  }
+  std::lock_guard lock(stats_mutex_);
+  filter_.set_users(std::move(*allowed), std::move(*denied));
   return true;
 }
 
@@ -230,6 +247,12 @@ void Decryptor::take_datagram(GstBuffer *buffer) {
   {
     std::lock_guard lock(stats_mutex_);
     packet.tag = book_.received(packet.session, packet.data);
+    const Ssrc ssrc = looks_like_rtcp(packet.data) ? 0 : claimed_ssrc(packet.data);
+    if (const UserId user = filter_.refused(packet.session, ssrc)) {
+      book_.user(packet.session, ssrc, user);
+      book_.verdict(packet.tag, Verdict::filtered);
+      return;
+    }
   }
   batch_.push_back(packet);
 }
@@ -294,7 +317,13 @@ void Decryptor::apply_keys() {
     std::lock_guard lock(keys_mutex_);
     keys.swap(keys_);
   }
-  for (const KeyUpdate &update : keys) engine->apply(update);
+  for (KeyUpdate &update : keys) {
+    {
+      std::lock_guard lock(stats_mutex_);
+      filter_.apply(update);
+    }
+    engine->apply(update);
+  }
 }
 
 void Decryptor::set_key_store(std::shared_ptr<KeyStore> store) {

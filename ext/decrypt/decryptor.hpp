@@ -13,6 +13,7 @@
 #include "ext/decrypt/output_queue.hpp"
 #include "ext/decrypt/pool/engine.hpp"
 #include "ext/decrypt/pool/stats_book.hpp"
+#include "ext/decrypt/user_filter.hpp"
 #include "gst/glue/ref.hpp"
 
 GST_DEBUG_CATEGORY_EXTERN(discorddecrypt_debug);
@@ -78,6 +79,7 @@ class Decryptor final : private EngineSink {
   void take_datagram(GstBuffer *buffer);
   void submit();
   bool overloaded();
+  bool set_filter();
   GstFlowReturn after_submit();
   void apply_keys();
   GstFlowReturn push_ready();
@@ -148,6 +150,7 @@ class Decryptor final : private EngineSink {
 
   mutable std::mutex stats_mutex_;  // guards what follows
   StatsBook book_;
+  UserFilter filter_;
   std::shared_ptr<KeyStore> told_store_;  // whose owner is told how opening goes
   std::string failure_;
   bool failure_posted_ = false;

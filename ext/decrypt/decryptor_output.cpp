@@ -67,8 +67,12 @@ static void tell_progress(OpenProgress &progress, Verdict verdict) {
   }
 }
 
-void Decryptor::verdict(SessionId, Ssrc, std::uint64_t tag, Verdict verdict) {
+void Decryptor::verdict(SessionId session, Ssrc ssrc, std::uint64_t tag, Verdict verdict) {
   std::lock_guard lock(stats_mutex_);
+  // Came before it was known whose it is, and was never bound.
+  if (verdict == Verdict::unknown_user && filter_.refused(session, ssrc) != 0) {
+    verdict = Verdict::filtered;
+  }
   book_.verdict(tag, verdict);
   if (told_store_) tell_progress(told_store_->progress(), verdict);
 }

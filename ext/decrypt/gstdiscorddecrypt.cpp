@@ -50,6 +50,8 @@ enum {
   PROP_MAX_BATCH_TIME,
   PROP_POOL,
   PROP_SANDBOX,
+  PROP_ALLOW_USERS,
+  PROP_DENY_USERS,
   PROP_STATS,
   N_PROPS,
 };
@@ -138,6 +140,12 @@ static void dv_discord_decrypt_set_property(GObject *object, guint id, const GVa
     case PROP_POOL:
       s.pool = g_value_get_string(value) ? g_value_get_string(value) : "";
       break;
+    case PROP_ALLOW_USERS:
+      s.allow_users = g_value_get_string(value) ? g_value_get_string(value) : "";
+      break;
+    case PROP_DENY_USERS:
+      s.deny_users = g_value_get_string(value) ? g_value_get_string(value) : "";
+      break;
     case PROP_SANDBOX:
       s.sandbox = static_cast<dv::SandboxMode>(g_value_get_enum(value));
       break;
@@ -183,6 +191,12 @@ static void dv_discord_decrypt_get_property(GObject *object, guint id, GValue *v
       break;
     case PROP_POOL:
       g_value_set_string(value, s.pool.c_str());
+      break;
+    case PROP_ALLOW_USERS:
+      g_value_set_string(value, s.allow_users.empty() ? nullptr : s.allow_users.c_str());
+      break;
+    case PROP_DENY_USERS:
+      g_value_set_string(value, s.deny_users.empty() ? nullptr : s.deny_users.c_str());
       break;
     case PROP_SANDBOX:
       g_value_set_enum(value, static_cast<gint>(s.sandbox));
@@ -351,6 +365,14 @@ static void install_properties(GObjectClass *object_class) {
                                                  "before a busy worker process looks at them; 0 "
                                                  "hands over each at once",
                                                  0, 100000, d.max_batch_us, flags);
+  props[PROP_ALLOW_USERS] = g_param_spec_string(
+      "allow-users", "Allow users",
+      "Open the audio of these users only: user ids separated by commas; NULL: everybody", nullptr,
+      flags);
+  props[PROP_DENY_USERS] = g_param_spec_string(
+      "deny-users", "Deny users",
+      "Never open the audio of these users: user ids separated by commas; goes before allow-users",
+      nullptr, flags);
   props[PROP_POOL] = g_param_spec_string(
       "pool", "Pool", "Elements of this process with the same pool name share worker processes",
       d.pool.c_str(), flags);

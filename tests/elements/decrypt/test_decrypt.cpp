@@ -211,6 +211,71 @@ GST_START_TEST(rtcp_leaves_whole_on_its_own_pad) {
 }
 GST_END_TEST;
 
+GST_START_TEST(refused_users_are_not_opened_and_the_account_closes) {
+  // Speakers 11, 12, 13 are users 1011, 1012, 1013.
+  static const char *const lists[] = {"allow-users=1012", "deny-users=\"1011, 1013\"",
+                                      "allow-users=1012,1013 deny-users=1013"};
+  for (const char *list : lists) {
+    Bench bench(mode(__i__, list));
+    // The first packets come before it is known whose they are.
+    for (Ssrc ssrc : {11, 12, 13}) bench.add_speaker(ssrc, false);
+    for (int i = 0; i < 5; ++i) bench.round();
+    bench.publish_session();
+    for (auto &speaker : bench.speakers) bench.store->publish(speaker->stream.binding());
+    for (int i = 0; i < 20; ++i) bench.round();
+    bench.eos_and_wait();
+    const auto frames = bench.pull_all();
+    fail_unless_equals_int(frames.size(), 25);
+    for (const auto &frame : frames) fail_unless_equals_uint64(frame.meta.user_id, 1012);
+    fail_unless_equals_uint64(bench.count("delivered"), 25);
+    fail_unless_equals_uint64(bench.count("drop-filtered"), 50);
+    bench.check_closed();
+  }
+}
+GST_END_TEST;
+
+GST_START_TEST(a_number_that_goes_to_a_refused_user_is_silent_from_then_on) {
+  Bench bench(mode(__i__, "deny-users=77"));
+  bench.publish_session();
+  auto &speaker = bench.add_speaker(11);
+  for (int i = 0; i < 5; ++i) bench.round();
+  SsrcUpdate other;
+  other.session = bench.session.id();
+  other.ssrc = 11;
+  other.user = 77;
+  bench.store->publish(other);
+  for (int i = 0; i < 5; ++i) bench.round();
+  bench.store->publish(speaker.stream.binding());
+  for (int i = 0; i < 5; ++i) bench.round();
+  bench.eos_and_wait();
+  // 0: what a worker has answered when the number was nobody's any more.
+  for (const auto &frame : bench.pull_all()) {
+    fail_unless(frame.meta.user_id == 1011 || frame.meta.user_id == 0);
+  }
+  // One that comes together with the binding may still go either way.
+  fail_unless(bench.count("drop-filtered") >= 4);
+  fail_unless(bench.count("delivered") >= 9);
+  bench.check_closed();
+}
+GST_END_TEST;
+
+GST_START_TEST(lists_that_are_no_user_ids_are_an_error) {
+  static const char *const wrong[] = {"allow-users=Ann", "deny-users=1,", "deny-users=0",
+                                      "allow-users=18446744073709551616"};
+  for (const char *list : wrong) {
+    Ref<GstElement> element(gst_parse_launch(("discorddecrypt " + mode(0, list)).c_str(), nullptr));
+    Ref<GstBus> bus(gst_bus_new());
+    gst_element_set_bus(element.get(), bus.get());
+    fail_unless_equals_int(gst_element_set_state(element.get(), GST_STATE_PAUSED),
+                           GST_STATE_CHANGE_FAILURE);
+    Ref<GstMessage> message(gst_bus_pop_filtered(bus.get(), GST_MESSAGE_ERROR));
+    fail_unless(message != nullptr);
+    gst_element_set_state(element.get(), GST_STATE_NULL);
+    gst_element_set_bus(element.get(), nullptr);
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST(latency_is_added_when_live) {
   Bench bench(mode(__i__, "latency=80"), true);
   gst_harness_set_upstream_latency(bench.harness, 10 * GST_MSECOND);
@@ -246,6 +311,9 @@ static Suite *decrypt_suite() {
   tcase_add_loop_test(tc, rtcp_leaves_whole_on_its_own_pad, 0, 2);
   tcase_add_loop_test(tc, latency_is_added_when_live, 0, 2);
   tcase_add_loop_test(tc, buffer_lists_are_one_batch, 0, 2);
+  tcase_add_loop_test(tc, refused_users_are_not_opened_and_the_account_closes, 0, 2);
+  tcase_add_loop_test(tc, a_number_that_goes_to_a_refused_user_is_silent_from_then_on, 0, 2);
+  tcase_add_test(tc, lists_that_are_no_user_ids_are_an_error);
   return s;
 }
 GST_CHECK_MAIN(decrypt);
