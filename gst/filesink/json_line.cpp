@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "gst/filesink/json_line.hpp"
 
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "gst/filesink/naming.hpp"
 
@@ -38,6 +40,15 @@ JsonLine &JsonLine::text(std::string_view key, std::string_view value) {
 
 JsonLine &JsonLine::number(std::string_view key, std::uint64_t value) {
   return raw(key, std::to_string(value));
+}
+
+JsonLine &JsonLine::decimal(std::string_view key, double value) {
+  const long long hundredths = std::llround(value * 100);
+  const long long size = std::llabs(hundredths);
+  char text[48];
+  std::snprintf(text, sizeof text, "%s%lld.%02lld", hundredths < 0 ? "-" : "", size / 100,
+                size % 100);
+  return raw(key, text);
 }
 
 JsonLine &JsonLine::flag(std::string_view key, bool value) {

@@ -15,6 +15,8 @@ class JsonLine {
   explicit JsonLine(std::string_view type) { text("type", type); }
   JsonLine &text(std::string_view key, std::string_view value);
   JsonLine &number(std::string_view key, std::uint64_t value);
+  /** With two decimals. */
+  JsonLine &decimal(std::string_view key, double value);
   JsonLine &flag(std::string_view key, bool value);
   /** Snowflakes are strings: they do not fit into the numbers of JavaScript. */
   JsonLine &id(std::string_view key, std::uint64_t value);

@@ -396,8 +396,9 @@ void Recording::track_failed(const TrackInfo &info, const FileError &error) {
 }
 
 void Recording::track_closed(const TrackReport &report) {
-  append_index(JsonLine("track-closed")
-                   .number("track", report.info.number)
+  JsonLine line("track-closed");
+  if (report.loudness) line.decimal("loudness", *report.loudness);
+  append_index(line.number("track", report.info.number)
                    .id("user", report.info.user)
                    .text("file", report.location)
                    .seconds("start", report.start)

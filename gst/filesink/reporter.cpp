@@ -43,6 +43,9 @@ void Reporter::on_track_closed(const TrackReport &report) {
                     G_TYPE_UINT64, static_cast<guint64>(report.lost), "concealed", G_TYPE_UINT64,
                     static_cast<guint64>(report.concealed), "reason", G_TYPE_STRING,
                     report.reason.c_str(), nullptr);
+  if (report.loudness) {
+    gst_structure_set(s, "loudness", G_TYPE_DOUBLE, *report.loudness, nullptr);
+  }
   post(element_, s);
 }
 

@@ -170,6 +170,7 @@ bool Track::open(const TrackFrame &frame) {
     fail(error);
     return false;
   }
+  if (!opus_) loudness_.emplace(pcm_);
   Placement::Config config = config_.placement;
   config.rate = pcm_.rate;
   placement_.emplace(config);
@@ -229,6 +230,7 @@ void Track::complete(const TrackFrame &frame) {
   GstMapInfo map;
   if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
   std::optional<float> peak;
+  if (loudness_) loudness_->add({map.data, map.size});
   if (!opus_) peak = peak_of({map.data, map.size}, pcm_.is_float);
   note_stretches(spurts_.add({time_of(start, pcm_.rate), duration_of(frame), frame.stream,
                               frame.seq, frame.concealed, frame.silence, peak}));
@@ -260,6 +262,7 @@ void Track::complete(const Finish &finish) {
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
+    if (loudness_) report_.loudness = loudness_->integrated();
     if (!failed_) report_.reason = finish.reason;
   }
   output_.reset();

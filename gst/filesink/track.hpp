@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "gst/filesink/loudness.hpp"
 #include "gst/filesink/naming.hpp"
 #include "gst/filesink/pcm_converter.hpp"
 #include "gst/filesink/placement.hpp"
@@ -50,6 +51,7 @@ struct TrackReport {
   std::uint64_t bytes = 0;
   Placement::Counters placement;
   std::uint64_t concealed = 0, lost = 0, unusable = 0;
+  std::optional<double> loudness{};  ///< LUFS, known at the end, of PCM alone
   std::string reason;
 };
 
@@ -153,6 +155,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   bool opus_ = false;
   std::unique_ptr<PcmConverter> converter_;
   SpurtTracker spurts_;
+  std::optional<LoudnessMeter> loudness_;
   std::uint64_t last_stream_ = 0, last_seq_ = 0;
   bool have_last_ = false, told_opened_ = false;
 };

@@ -140,6 +140,8 @@ def check_page(directory, users, out, form, waves):
     digest = base64.b64encode(hashlib.sha256(page.script.encode()).digest()).decode()
     expect(f"script-src 'sha256-{digest}'" in page.policy, f"policy {page.policy} does not fit script {digest}")
     peaks = [line.get("peaks") for line in index_lines(directory) if line["type"] == "spurt"]
+    loudness = [line.get("loudness") for line in index_lines(directory) if line["type"] == "track-closed"]
+    expect(all(-70 < x < 0 for x in loudness) if waves else not any(loudness), f"loudness {loudness}")
     expect(all(peaks) if waves else not any(peaks), "peaks in the index")
 
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <doctest/doctest.h>
-#include <sys/stat.h>
 
+#include <sys/stat.h>
+#include <cmath>
+
+#include "gst/filesink/json_line.hpp"
+#include "gst/filesink/loudness.hpp"
 #include "gst/filesink/ogg_opus.hpp"
 #include "gst/filesink/opus_packet.hpp"
 #include "gst/filesink/split_output.hpp"
@@ -9,6 +13,33 @@
 #include "temp_dir.hpp"
 
 using namespace dv;
+
+TEST_CASE("the loudness of a sine is that of EBU Tech 3341") {
+  // Case 1: stereo, 1 kHz, -23 dBFS is -23 LUFS within 0.1.
+  for (const bool is_float : {false, true}) {
+    const PcmFormat format{48000, 2, static_cast<std::uint16_t>(is_float ? 4 : 2), is_float};
+    LoudnessMeter meter(format);
+    CHECK_FALSE(meter.integrated());
+    Bytes block;
+    for (int i = 0; i < 480; ++i) {
+      const double x = std::pow(10.0, -23.0 / 20) * std::sin(2 * 3.14159265358979 * i / 48);
+      for (int c = 0; c < 2; ++c) {
+        const auto f = static_cast<float>(x);
+        const auto s = static_cast<std::int16_t>(std::lround(x * 32767));
+        const auto *bytes = is_float ? reinterpret_cast<const std::uint8_t *>(&f)
+                                     : reinterpret_cast<const std::uint8_t *>(&s);
+        block.insert(block.end(), bytes, bytes + format.bytes_per_sample);
+      }
+    }
+    for (int i = 0; i < 500; ++i) meter.add(block);
+    REQUIRE(meter.integrated());
+    CHECK(std::abs(*meter.integrated() + 23) < 0.1);
+    LoudnessMeter quiet(format);
+    for (int i = 0; i < 100; ++i) quiet.add(Bytes(block.size()));
+    CHECK_FALSE(quiet.integrated());
+  }
+  CHECK(JsonLine("t").decimal("v", -23.456).str() == "{\"type\":\"t\",\"v\":-23.46}\n");
+}
 
 namespace {
 
