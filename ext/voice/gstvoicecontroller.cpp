@@ -115,10 +115,11 @@ void Controller::stream_ended() {
 
 bool Controller::hand_over(HandOver update) {
   std::lock_guard lock(mutex_);
-  if (!session_ || !hand_over_mode_ || leaving_) return false;
-  loop_->post([weak = std::weak_ptr<VoiceSession>(session_),
-               shared = std::make_shared<HandOver>(std::move(update))] {
-    if (auto session = weak.lock()) session->hand_over(std::move(*shared));
+  if (!running_ || !hand_over_mode_ || leaving_) return false;
+  // The session itself is made by an earlier post: an update may come before it is there, but not
+  // be run before.
+  loop_->post([this, shared = std::make_shared<HandOver>(std::move(update))] {
+    if (session_) session_->hand_over(std::move(*shared));
   });
   return true;
 }
