@@ -25,6 +25,8 @@ def default_of(spec):
         return "depends on the machine"
     if isinstance(value, GObject.GEnum):
         return value.value_nick
+    if isinstance(value, GObject.GFlags):
+        return "+".join(value.value_nicks) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None or value == "" else str(value)
@@ -34,6 +36,8 @@ def range_of(spec):
     if GObject.type_is_a(spec.value_type, GObject.TYPE_ENUM):
         values = spec.enum_class.__enum_values__.values()
         return ", ".join(v.value_nick for v in values)
+    if GObject.type_is_a(spec.value_type, GObject.TYPE_FLAGS):
+        return ", ".join(v.first_value_nick for v in spec.flags_class.__flags_values__.values())
     low, high = getattr(spec, "minimum", None), getattr(spec, "maximum", None)
     return f"{low} to {high}" if low is not None and high is not None else ""
 

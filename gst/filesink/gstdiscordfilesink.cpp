@@ -55,7 +55,7 @@ GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
 
 }  // namespace
 
-struct _DvDiscordFileSink {
+struct _GstDiscordFileSink {
   GstBin parent_instance;
   dv::SinkSettings *settings;  // under OBJECT_LOCK; a copy is taken when a recording starts
   dv::Reporter *reporter;
@@ -64,14 +64,14 @@ struct _DvDiscordFileSink {
   DvTrackCollector *collector;
 };
 
-G_DEFINE_FINAL_TYPE(DvDiscordFileSink, dv_discord_file_sink, GST_TYPE_BIN)
+G_DEFINE_FINAL_TYPE(GstDiscordFileSink, dv_discord_file_sink, GST_TYPE_BIN)
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(
     discordfilesink, "discordfilesink", GST_RANK_NONE, DV_TYPE_DISCORD_FILE_SINK,
     GST_DEBUG_CATEGORY_INIT(discordfilesink_debug, "discordfilesink", 0, "one file per speaker"))
 
 namespace {
 
-bool begin_recording(DvDiscordFileSink *self) {
+bool begin_recording(GstDiscordFileSink *self) {
   if (self->reorder == nullptr) {
     GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN,
                       ("The element rtpjitterreorder is missing; it is part of this plugin."),
@@ -111,7 +111,7 @@ bool begin_recording(DvDiscordFileSink *self) {
   return true;
 }
 
-bool upstream_is_live(DvDiscordFileSink *self) {
+bool upstream_is_live(GstDiscordFileSink *self) {
   gboolean live = FALSE;
   dv::Ref<GstQuery> query(gst_query_new_latency());
   if (gst_pad_peer_query(self->sink, query.get())) {
@@ -120,7 +120,7 @@ bool upstream_is_live(DvDiscordFileSink *self) {
   return live != FALSE;
 }
 
-void begin_playing(DvDiscordFileSink *self) {
+void begin_playing(GstDiscordFileSink *self) {
   self->reporter->set_playing(true);
   auto recording = dv_track_collector_recording(self->collector);
   if (!recording) return;
@@ -156,7 +156,7 @@ GstStateChangeReturn dv_discord_file_sink_change_state(GstElement *element,
 }
 
 /** What decodes the Opus of one SSRC for formats that are not Opus; the first element's sink. */
-GstPad *add_decoder(DvDiscordFileSink *self, guint32 ssrc, GstPad *collector_pad) {
+GstPad *add_decoder(GstDiscordFileSink *self, guint32 ssrc, GstPad *collector_pad) {
   const std::string name = "decoder_" + std::to_string(ssrc);
   GstElement *decoder = gst_parse_bin_from_description_full(
       "rtpopusdepay ! opusdec plc=true ! audioconvert ! "
@@ -182,7 +182,7 @@ GstPadProbeReturn identify_probe(GstPad *, GstPadProbeInfo *info, gpointer colle
   return GST_PAD_PROBE_OK;
 }
 
-bool needs_decoder(DvDiscordFileSink *self, GstPad *pad) {
+bool needs_decoder(GstDiscordFileSink *self, GstPad *pad) {
   dv::Ref<GstCaps> caps(gst_pad_get_current_caps(pad));
   if (!caps || gst_caps_get_size(caps.get()) == 0) return false;
   const bool rtp =
@@ -264,7 +264,7 @@ GstPadProbeReturn entry_probe(GstPad *, GstPadProbeInfo *info, gpointer user) {
   });
 }
 
-void add_marker(DvDiscordFileSink *self, const gchar *text) {
+void add_marker(GstDiscordFileSink *self, const gchar *text) {
   auto recording = dv_track_collector_recording(self->collector);
   if (!recording) return;
   dv::guarded(self, 0, [&] {
@@ -343,7 +343,7 @@ void finalize(GObject *object) {
 
 }  // namespace
 
-static void dv_discord_file_sink_init(DvDiscordFileSink *self) {
+static void dv_discord_file_sink_init(GstDiscordFileSink *self) {
   self->settings = new dv::SinkSettings;
   self->reporter = new dv::Reporter(GST_ELEMENT(self));
   self->reporter->set_finished(recording_finished);
@@ -369,7 +369,7 @@ static void dv_discord_file_sink_init(DvDiscordFileSink *self) {
   gst_element_add_pad(GST_ELEMENT(self), self->sink);
 }
 
-static void dv_discord_file_sink_class_init(DvDiscordFileSinkClass *klass) {
+static void dv_discord_file_sink_class_init(GstDiscordFileSinkClass *klass) {
   auto object = G_OBJECT_CLASS(klass);
   auto element = GST_ELEMENT_CLASS(klass);
   object->set_property = set_property;
@@ -380,7 +380,7 @@ static void dv_discord_file_sink_class_init(DvDiscordFileSinkClass *klass) {
   GST_BIN_CLASS(klass)->handle_message = GST_DEBUG_FUNCPTR(handle_message);
   dv::install_sink_properties(object);
   /**
-   * DvDiscordFileSink::add-marker:
+   * GstDiscordFileSink::add-marker:
    * @text: what to remember
    *
    * Writes a marker at the current running time into the session index. Safe in any state and from
