@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "build_paths.hpp"
 #include "tests/server/call.hpp"
 #include "tests/server/control.hpp"
 #include "tests/server/core.hpp"
