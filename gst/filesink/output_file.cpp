@@ -153,6 +153,13 @@ std::optional<FileError> directory_problem(const std::string &directory) {
   return std::nullopt;
 }
 
+bool complete_left_file(const std::string &path) {
+  const std::string part = path + ".part";
+  struct stat st {};
+  if (lstat(part.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  return rename_new(part, path) == 0;
+}
+
 void sync_directory(const std::string &directory) {
   const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;

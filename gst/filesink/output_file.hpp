@@ -65,6 +65,12 @@ class OutputFile {
 /** Nothing if files can be created in `directory`, else why not. */
 std::optional<FileError> directory_problem(const std::string &directory);
 
+/**
+ * Gives a file that was left as `path.part` its name. False if there is none, if it is no regular
+ * file, or if the name is taken.
+ */
+bool complete_left_file(const std::string &path);
+
 /** Makes the file names of `directory` survive a power cut. */
 void sync_directory(const std::string &directory);
 

@@ -10,7 +10,7 @@
 #include "gst/filesink/encoder_output.hpp"
 #include "gst/filesink/export/export.hpp"
 #include "gst/filesink/ogg_output.hpp"
-#include "gst/filesink/peaks.hpp"
+#include "gst/filesink/unfinished.hpp"
 #include "gst/filesink/wav_output.hpp"
 
 namespace dv {
@@ -33,19 +33,36 @@ Recording::Recording(GstBin *bin, RecordingListener &listener, RecordingConfig c
     : bin_(bin),
       listener_(listener),
       config_(std::move(config)),
+      log_([this](const FileError &error) {
+        warn_once(error, "The recording goes on without an index.");
+      }),
       pool_(std::make_unique<StrandPool>(writer_threads())) {
-  if (!config_.index_location.empty()) {
-    if (auto error = index_.open(config_.index_location)) {
-      warn_once(*error, "The recording goes on without an index.");
-    }
-  }
-  append_index(JsonLine("recording")
-                   .number("version", 1)
-                   .text("start", utc_text(config_.wall_start))
-                   .seconds("start-unix", config_.wall_start)
-                   .text("location", config_.location)
-                   .text("extension", config_.extension));
+  origin_.start = config_.wall_start;
+  if (!config_.index_location.empty()) begin_index();
   keeper_ = std::thread([this] { keep(); });
+}
+
+void Recording::begin_index() {
+  // Before it is opened: that may write to it.
+  auto killed = config_.continues ? unfinished_recording(config_.index_location, config_.location,
+                                                         config_.wall_start)
+                                  : std::nullopt;
+  if (!log_.open(config_.index_location)) return;
+  if (killed && log_.is_alone()) take_over(*killed);
+  log_.begin({config_.location, config_.extension, config_.wall_start, origin_.continued});
+}
+
+void Recording::take_over(const exporter::Session &killed) {
+  for (const JsonLine &line : complete_killed(killed, config_.wall_start)) log_.add(line);
+  origin_.continued = true;
+  origin_.start = killed.started;
+  origin_.parts = killed.last_part;
+  for (const auto &track : killed.tracks) {
+    last_number_ = std::max(last_number_, track.number);
+    if (track.user == 0) continue;
+    numbers_.try_emplace(track.user, track.number);
+    if (!track.name.empty()) names_[track.user] = track.name;
+  }
 }
 
 Recording::~Recording() {
@@ -71,7 +88,7 @@ void Recording::stop() {
   if (keeper_.joinable()) keeper_.join();
   for (auto &track : tracks) track->wake();
   pool_.reset();
-  index_.close(config_.durability == Durability::power);
+  log_.close(config_.durability == Durability::power);
 }
 
 std::string Recording::name_of(UserId user) const {
@@ -91,12 +108,19 @@ std::shared_ptr<Track> Recording::track_for(const FrameSource &source) {
     tracks_.erase(key);
     return nullptr;
   }
-  TrackInfo info{static_cast<unsigned>(tracks_.size()), source.user, source.ssrc, {}};
+  TrackInfo info{number_for_locked(source.user), source.user, source.ssrc, {}};
   if (auto it = names_.find(source.user); it != names_.end()) info.name = it->second;
   Track::Config config{{48000, config_.silence, config_.from_first}, config_.max_queued};
   track = std::make_shared<Track>(*this, *pool_, info, config);
   ++counters_.tracks;
   return track;
+}
+
+unsigned Recording::number_for_locked(UserId user) {
+  const auto known = numbers_.find(user);
+  if (known != numbers_.end()) return known->second;
+  if (user != 0) numbers_[user] = last_number_ + 1;
+  return ++last_number_;
 }
 
 void Recording::note_binding(const FrameSource &source) {
@@ -107,10 +131,7 @@ void Recording::note_binding(const FrameSource &source) {
     if (!fresh && it->second == source.user) return;
     it->second = source.user;
   }
-  append_index(JsonLine("ssrc")
-                   .number("session", source.session)
-                   .number("ssrc", source.ssrc)
-                   .id("user", source.user));
+  log_.ssrc(source.session, source.ssrc, source.user);
 }
 
 bool Recording::push(const FrameSource &source, TrackFrame &&frame) {
@@ -146,7 +167,7 @@ void Recording::set_name(UserId user, const std::string &name) {
     if (known == name) return;
     known = name;
   }
-  append_index(JsonLine("user").id("user", user).text("name", name));
+  log_.user(user, name);
 }
 
 void Recording::set_present(UserId user, bool present) {
@@ -160,15 +181,10 @@ void Recording::set_present(UserId user, bool present) {
     if (present_.size() > kMaxTracks) present_.clear();
     at = end_;
   }
-  append_index(JsonLine(present ? "joined" : "left").id("user", user).seconds("at", at));
+  log_.present(user, present, at);
 }
 
-void Recording::note_clock(Time running, Time since_1970) {
-  append_index(JsonLine("clock")
-                   .seconds("at", running)
-                   .text("time", utc_text(since_1970))
-                   .seconds("unix", since_1970));
-}
+void Recording::note_clock(Time running, Time since_1970) { log_.clock(running, since_1970); }
 
 void Recording::add_marker(std::optional<Time> at, const std::string &text) {
   Time when{};
@@ -177,7 +193,7 @@ void Recording::add_marker(std::optional<Time> at, const std::string &text) {
     ++counters_.markers;
     when = at.value_or(end_);
   }
-  append_index(JsonLine("marker").seconds("at", when).text("text", text));
+  log_.marker(when, text);
 }
 
 void Recording::advance(Time position) {
@@ -205,8 +221,8 @@ void Recording::finish(const std::string &reason) {
 }
 
 void Recording::conclude(const std::string &reason, Time end) {
-  append_index(JsonLine("end").text("reason", reason).seconds("duration", end));
-  if (config_.exports != 0 && index_.is_open()) {
+  log_.end(reason, end);
+  if (config_.exports != 0 && log_.is_open()) {
     const auto result = exporter::export_index(config_.index_location, config_.exports, {});
     if (result.error) warn_once(*result.error, "The recording itself is complete.");
   }
@@ -231,12 +247,6 @@ RecordingCounters Recording::counters() const {
     sum.malformed += report.unusable;
   }
   return sum;
-}
-
-void Recording::append_index(const JsonLine &line) {
-  if (auto error = index_.append(line)) {
-    warn_once(*error, "The recording goes on without an index.");
-  }
 }
 
 void Recording::warn_once(const FileError &error, const std::string &consequence) {
@@ -287,9 +297,12 @@ std::unique_ptr<TrackOutput> Recording::open_part(const TrackInfo &info, const P
   TrackInfo named = info;
   if (const std::string name = name_of(info.user); !name.empty()) named.name = name;
   TrackFacts facts{named.user, named.name, named.ssrc, named.number, 0, config_.extension, part};
-  facts.start_unix = config_.wall_start.count() / 1000000000;
+  facts.start_unix = origin_.start.count() / 1000000000;
+  facts.part += origin_.parts;
   auto file = std::make_unique<OutputFile>();
-  const OutputFile::Options options{config_.overwrite, config_.durability == Durability::power};
+  // What the killed run has left is of this recording, too.
+  const bool overwrite = config_.overwrite && !origin_.continued;
+  const OutputFile::Options options{overwrite, config_.durability == Durability::power};
   if (auto failure = file->create(expand_template(config_.location, facts), options)) {
     error = *failure;
     return nullptr;
@@ -319,27 +332,17 @@ void Recording::part_rolled(const TrackInfo &info, const PcmFormat &pcm,
   TrackReport report;
   report.info = info;
   report.location = closed.path;
+  report.part = closed.number + origin_.parts;
   report.start = at(closed.start);
   report.end = at(closed.start + closed.samples);
   report.bytes = closed.bytes;
   report.reason = "split";
-  append_index(JsonLine("part-closed")
-                   .number("track", info.number)
-                   .id("user", info.user)
-                   .number("part", closed.number)
-                   .text("file", closed.path)
-                   .seconds("start", report.start)
-                   .seconds("end", report.end)
-                   .number("bytes", closed.bytes));
+  log_.part_closed(report);
   listener_.on_track_closed(report);
   report.location = opened.path;
+  report.part = opened.number + origin_.parts;
   report.start = report.end = at(opened.start);
-  append_index(JsonLine("part-opened")
-                   .number("track", info.number)
-                   .id("user", info.user)
-                   .number("part", opened.number)
-                   .text("file", opened.path)
-                   .seconds("start", report.start));
+  log_.part_opened(report);
   listener_.on_track_opened(report);
 }
 
@@ -353,27 +356,14 @@ void Recording::track_opened(const TrackReport &report) {
       if (fd >= 0) directories_[directory] = fd;
     }
   }
-  append_index(JsonLine("track-opened")
-                   .number("track", report.info.number)
-                   .id("user", report.info.user)
-                   .number("ssrc", report.info.ssrc)
-                   .text("name", name_of(report.info.user))
-                   .text("file", report.location)
-                   .seconds("start", report.start));
+  TrackReport told = report;
+  told.part += origin_.parts;
+  log_.opened(told, name_of(report.info.user));
   listener_.on_track_opened(report);
 }
 
 void Recording::track_stretch(const TrackInfo &info, const Stretch &stretch) {
-  if (!index_.is_open()) return;
-  const bool speech = stretch.kind == Stretch::Kind::speech;
-  JsonLine line(speech ? "spurt" : "gap");
-  line.number("track", info.number)
-      .id("user", info.user)
-      .seconds("start", stretch.start)
-      .seconds("length", stretch.end - stretch.start);
-  if (!stretch.peaks.empty()) line.text("peaks", encode_peaks(stretch.peaks));
-  if (!speech) line.text("reason", stretch.kind == Stretch::Kind::lost ? "lost" : "concealed");
-  append_index(line);
+  log_.stretch(info, stretch);
 }
 
 void Recording::track_failed(const TrackInfo &info, const FileError &error) {
@@ -384,10 +374,7 @@ void Recording::track_failed(const TrackInfo &info, const FileError &error) {
     all = counters_.failed_tracks >= tracks_.size() && !failed_;
     if (all) failed_ = true;
   }
-  append_index(JsonLine("track-failed")
-                   .number("track", info.number)
-                   .id("user", info.user)
-                   .text("reason", error.text()));
+  log_.track_failed(info, error);
   if (all) {
     listener_.on_error(error);
   } else {
@@ -396,20 +383,7 @@ void Recording::track_failed(const TrackInfo &info, const FileError &error) {
 }
 
 void Recording::track_closed(const TrackReport &report) {
-  JsonLine line("track-closed");
-  if (report.loudness) line.decimal("loudness", *report.loudness);
-  append_index(line.number("track", report.info.number)
-                   .id("user", report.info.user)
-                   .text("file", report.location)
-                   .seconds("start", report.start)
-                   .seconds("end", report.end)
-                   .number("bytes", report.bytes)
-                   .number("samples", report.placement.samples)
-                   .number("silence-samples", report.placement.silence)
-                   .number("overlaps", report.placement.overlaps)
-                   .number("lost", report.lost)
-                   .number("concealed", report.concealed)
-                   .text("reason", report.reason));
+  log_.closed(report);
   listener_.on_track_closed(report);
   std::string reason;
   Time end{};

@@ -12,8 +12,8 @@
 #include <string>
 #include <thread>
 
-#include "gst/filesink/session_index.hpp"
-#include "gst/filesink/split_output.hpp"
+#include "gst/filesink/export/session.hpp"
+#include "gst/filesink/recording_log.hpp"
 #include "gst/filesink/stream_order.hpp"
 #include "gst/filesink/track.hpp"
 
@@ -33,6 +33,7 @@ struct RecordingConfig {
   Time max_queued = 20s;
   Time max_file_time{};        ///< length of a part; 0: one file per track
   std::string index_location;  ///< empty: none
+  bool continues = true;       ///< go on with the recording that the index holds unfinished
   std::uint32_t exports = 0;   ///< exporter::Format flags: made from the index at the end
   Time wall_start{};           ///< since 1970, when the recording was started
 };
@@ -100,9 +101,18 @@ class Recording final : public TrackHost {
  private:
   using Key = std::pair<bool, std::uint64_t>;  // user known, user or session and SSRC
 
+  /** What this recording goes on with. Does not change once the threads run. */
+  struct Origin {
+    bool continued = false;
+    Time start{};        ///< wall clock of the first run, for `%d`
+    unsigned parts = 0;  ///< of earlier runs
+  };
+
+  void begin_index();
+  void take_over(const exporter::Session &killed);
+  unsigned number_for_locked(UserId user);
   std::shared_ptr<Track> track_for(const FrameSource &source);
   void note_binding(const FrameSource &source);
-  void append_index(const JsonLine &line);
   void warn_once(const FileError &error, const std::string &consequence);
   /** The last line of the index, what is made from it, and `on_finished`. */
   void conclude(const std::string &reason, Time end);
@@ -128,13 +138,16 @@ class Recording final : public TrackHost {
   GstBin *bin_;
   RecordingListener &listener_;
   const RecordingConfig config_;
-  SessionIndex index_;
+  RecordingLog log_;
+  Origin origin_;
   StreamOrder order_;
   std::unique_ptr<StrandPool> pool_;
   std::atomic<bool> live_{false};
 
   mutable std::mutex mutex_;  // what follows; never held while calling a track's host or listener
   std::map<Key, std::shared_ptr<Track>> tracks_;
+  std::map<UserId, unsigned> numbers_;  ///< of tracks, of this run and those before it
+  unsigned last_number_ = 0;
   std::map<UserId, std::string> names_;
   std::map<UserId, bool> present_;
   std::map<std::pair<std::uint32_t, Ssrc>, UserId> bindings_;

@@ -2,6 +2,7 @@
 #include "gst/filesink/session_index.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +18,7 @@ std::optional<FileError> SessionIndex::open(const std::string &path) {
   path_ = path;
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd_ < 0) return FileError{errno, "open", path};
+  alone_ = flock(fd_, LOCK_EX | LOCK_NB) == 0;
   // A line torn by a crash ends here, so that it spoils no other.
   const off_t size = lseek(fd_, 0, SEEK_END);
   char last = '\n';

@@ -24,6 +24,8 @@ class SessionIndex {
   /** Creates the file with mode 0600, or appends to the one that is there. */
   std::optional<FileError> open(const std::string &path);
   bool is_open() const;
+  /** No other recording has it open: what it holds unfinished was killed. */
+  bool is_alone() const { return alone_; }
   /** Does nothing when not open. The first failure is returned and closes the index. */
   std::optional<FileError> append(const JsonLine &line);
   void close(bool sync);
@@ -31,6 +33,7 @@ class SessionIndex {
  private:
   mutable std::mutex mutex_;  // the descriptor, for the time of one write
   int fd_ = -1;
+  bool alone_ = false;
   std::string path_;
 };
 

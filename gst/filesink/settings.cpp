@@ -95,6 +95,7 @@ RecordingConfig SinkSettings::config() const {
     config.max_file_time = Time(static_cast<std::int64_t>(max_file_time));
   }
   config.index_location = index_location;
+  config.continues = continues;
   config.exports = exports;
   config.wall_start = wall_now();
   return config;
@@ -143,6 +144,11 @@ void install_sink_properties(GObjectClass *klass) {
   props[kPropIndexLocation] = g_param_spec_string(
       "index-location", "Index location",
       "Path of the session index (JSON lines, appended to); NULL: none", nullptr, kFlags);
+  props[kPropContinue] = g_param_spec_boolean(
+      "continue", "Continue",
+      "Go on with the last recording of the session index, its tracks and its time, if it was "
+      "killed within the last day and had the same location",
+      defaults.continues, kFlags);
   props[kPropExport] = g_param_spec_flags(
       "export", "Export",
       "What is made from the session index at the end of the recording, beside the index; needs "
@@ -192,6 +198,9 @@ bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
     case kPropIndexLocation:
       set_text(settings.index_location, value);
       return true;
+    case kPropContinue:
+      settings.continues = g_value_get_boolean(value);
+      return true;
     case kPropExport:
       settings.exports = g_value_get_flags(value);
       return true;
@@ -232,6 +241,9 @@ bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
     case kPropIndexLocation:
       g_value_set_string(
           value, settings.index_location.empty() ? nullptr : settings.index_location.c_str());
+      return true;
+    case kPropContinue:
+      g_value_set_boolean(value, settings.continues);
       return true;
     case kPropExport:
       g_value_set_flags(value, settings.exports);

@@ -24,6 +24,7 @@ struct SinkSettings {
   guint64 max_size_time = 20 * GST_SECOND;
   guint64 max_file_time = 0;
   std::string index_location;
+  gboolean continues = TRUE;
   guint exports = 0;
 
   SinkSettings() = default;
@@ -49,6 +50,7 @@ enum SinkProperty : guint {
   kPropMaxSizeTime,
   kPropMaxFileTime,
   kPropIndexLocation,
+  kPropContinue,
   kPropExport,
   kPropStats,
   kPropCount,

@@ -142,6 +142,7 @@ void Track::update_report() {
   if (output_) {
     report_.location = output_->file().path();
     report_.bytes = output_->file().size();
+    report_.part = output_->part();
   }
   if (placement_) {
     report_.placement = placement_->counters();

@@ -47,6 +47,7 @@ struct TrackInfo {
 struct TrackReport {
   TrackInfo info;
   std::string location;
+  unsigned part = 1;
   Time start{}, end{};
   std::uint64_t bytes = 0;
   Placement::Counters placement;

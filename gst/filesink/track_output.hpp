@@ -25,6 +25,8 @@ class TrackOutput {
   /** Completes the file and gives it its name. */
   virtual std::optional<FileError> finish() = 0;
   virtual const OutputFile &file() const = 0;
+  /** Number of `file` within the track. */
+  virtual unsigned part() const { return 1; }
   /** Samples of the track before those of `file`. */
   virtual std::uint64_t file_start() const { return 0; }
 };

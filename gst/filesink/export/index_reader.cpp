@@ -161,13 +161,14 @@ class Reader {
       ++session().runs;
       session().complete = ended_ = false;
       clock_known_ = false;
+      before_ = session().duration;
       set_zero(start);
       return true;
     }
     if (log_.sessions.size() >= limits_.sessions) return false;
     end_session();
     log_.sessions.push_back({});
-    session().start_unix = start;
+    session().start_unix = session().started = start;
     session().location = location;
     by_number_.clear();
     names_.clear();
@@ -179,7 +180,10 @@ class Reader {
     if (session().runs == 1) {
       session().start_unix = unix;
     } else {
-      shift_ = std::clamp(unix - session().start_unix, Time{}, limits_.time);
+      // Without a live source running time has nothing to do with the time of day.
+      shift_ =
+          std::clamp(unix - session().start_unix, std::min(before_, limits_.time), limits_.time);
+      session().run_zero = shift_;
     }
   }
   bool clock() {
@@ -205,7 +209,15 @@ class Reader {
     if (!name.empty()) found->name = name;
     return file_opened();
   }
+  void note_part() {
+    constexpr std::uint64_t kMaxPart = 1000000;
+    const json *part = find("part");
+    if (part == nullptr || !part->is_number_unsigned()) return;
+    const auto n = std::min(part->get<std::uint64_t>(), kMaxPart);
+    session().last_part = std::max(session().last_part, static_cast<unsigned>(n));
+  }
   bool file_opened() {
+    note_part();
     const std::string path = text("file");
     const Time start = at("start");
     Track *found = track();
@@ -300,7 +312,8 @@ class Reader {
   bool ok_ = true, ended_ = false, clock_known_ = false;
   std::map<std::uint64_t, std::size_t> by_number_;
   std::map<UserId, std::string> names_;
-  Time shift_{};  ///< of the run that is read, against the first
+  Time shift_{};   ///< of the run that is read, against the first
+  Time before_{};  ///< how far the runs before it came
   std::size_t items_ = 0;
 };
 

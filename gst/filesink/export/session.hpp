@@ -54,10 +54,13 @@ struct Marker {
 /** One recording. All times count from its zero. */
 struct Session {
   Time start_unix{};  ///< wall clock at time 0, since 1970
+  Time started{};     ///< wall clock when it was begun: what file names show
+  Time run_zero{};    ///< time 0 of the last run
   std::string location;
   std::vector<Track> tracks;  ///< by number
   std::vector<Marker> markers;
   Time duration{};
+  unsigned last_part = 1;
   unsigned runs = 1;      ///< processes that wrote it: more than one after a continued crash
   bool complete = false;  ///< ended properly
 };
