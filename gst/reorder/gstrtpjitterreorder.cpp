@@ -511,7 +511,8 @@ static void install_properties(GObjectClass *object_class) {
    */
   props[PROP_HOLD_FIRST] = g_param_spec_boolean(
       "hold-first", "Hold First",
-      "Let the first frame of an SSRC wait as well, since the one before it may still come",
+      "Let the first frame of an SSRC wait as well, since the one before it may still come; where "
+      "delays differ a lot, up to three times the latency, to learn where it belongs",
       d.hold_first, ready);
   /**
    * rtpjitterreorder:max-size-buffers: Since: 0.1

@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kMaxStreams = 4096;
 constexpr std::size_t kMaxInfos = 8192;
 constexpr Time kDoubtWait = 60ms;
+// In latencies. On networks that delay everything alike nothing waits that long.
+constexpr int kAnchorWait = 3;
 constexpr Time kLongestStep = std::chrono::hours(1);
 
 GstClockTime to_gst(Time t) { return static_cast<GstClockTime>(std::max(t, Time{}).count()); }
@@ -161,6 +163,21 @@ Time Reorderer::now() const {
 
 // --- frames ---
 
+TimelineConfig Reorderer::timeline_config() const {
+  const Time latency = settings_.latency_ms * Time{1ms};
+  TimelineConfig config;
+  config.clock_rate = format_.clock_rate;
+  if (live_ && settings_.hold_first && settings_.rules == SequenceRuleSet::patient) {
+    config.anchor_wait = kAnchorWait * latency;
+  }
+  // What comes in order already is not held by the rules; but its delays are as unknown.
+  if (format_.raw && live_) {
+    config.first_wait = settings_.hold_first ? latency : Time{};
+    config.doubt_wait = std::min(latency, kDoubtWait);
+  }
+  return config;
+}
+
 StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
   const Key key{frame.session, frame.ssrc};
   if (auto found = streams_.find(key); found != streams_.end()) {
@@ -169,21 +186,13 @@ StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
     streams_.erase(found);
   }
   if (streams_.size() >= kMaxStreams || all_.size() >= 2 * kMaxStreams) return nullptr;
-  const Time latency = settings_.latency_ms * Time{1ms};
   SequenceConfig rules;
   rules.rules = settings_.rules;
-  rules.latency = latency;
+  rules.latency = settings_.latency_ms * Time{1ms};
   rules.max_dropout = settings_.max_dropout;
   rules.max_misorder = settings_.max_misorder;
   rules.hold_first = settings_.hold_first;
-  TimelineConfig timeline;
-  timeline.clock_rate = format_.clock_rate;
-  // What comes in order already is not held by the rules; but its delays are as unknown.
-  if (format_.raw && live_) {
-    timeline.first_wait = settings_.hold_first ? latency : Time{};
-    timeline.doubt_wait = std::min(latency, kDoubtWait);
-  }
-  auto stream = std::make_shared<ReorderStream>(rules, timeline);
+  auto stream = std::make_shared<ReorderStream>(rules, timeline_config());
   stream->session = frame.session;
   stream->ssrc = frame.ssrc;
   stream->payload_type = frame.payload_type;
@@ -402,9 +411,7 @@ void Reorderer::flush_stop() {
     stream->overflow += stream->waiting.size() + stream->queue.clear();
     stream->waiting.clear();
     stream->lost = {};
-    TimelineConfig config;
-    config.clock_rate = format_.clock_rate;
-    stream->timeline = RtpTimeline(config);
+    stream->timeline = RtpTimeline(timeline_config());
     stream->has_media_time = false;
     stream->last_packet = {};
     stream->flow = GST_FLOW_OK;

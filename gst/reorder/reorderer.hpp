@@ -87,6 +87,7 @@ class Reorderer {
  private:
   using Key = std::pair<std::uint32_t, std::uint32_t>;  // session, ssrc
 
+  TimelineConfig timeline_config() const;
   StreamRef find_or_open(const InputFrame &frame, Result &result);
   Time arrival_of(ReorderStream &stream, const InputFrame &frame);
   std::optional<Time> clock_now() const;

@@ -21,12 +21,19 @@ constexpr Time kKnowsPause = 200ms;
 constexpr Time kKeepGrid = std::chrono::microseconds(500);
 constexpr Time kLongSpeech = 10s;
 constexpr Time kSlack = 10ms;
-constexpr Time kStep = 5ms;
-constexpr Time kStepEvery = 1s;
+// More than any clock drifts, and less than half a sample per frame of 20 ms.
+constexpr double kSlip = 500e-6;
 constexpr std::uint32_t kLateRun = 12;
 constexpr Time kLateShift = 100ms;
 // Grace for frames that are already on their way here in the same burst.
 constexpr Time kBurst = 15ms;
+// A frame whose delay is that much less than an earlier one's was sent into the same stall.
+constexpr Time kCaughtUp = 60ms;
+// How far an anchor may be from the truth, and how rarely it may be further.
+constexpr Time kTolerance = 20ms;
+constexpr double kRisk = 1e-4;
+// From fewer frames than this their spread can not be told.
+constexpr std::size_t kFewest = 4;
 
 constexpr std::size_t kBuckets = 16;
 constexpr Time kBucketLength = 1s;
@@ -174,37 +181,65 @@ std::optional<TimelinePlace> RtpTimeline::pop(Time now, bool final) {
   }
   if (!front.opens) return continue_spurt();
   if (!open_segment(now, final)) return std::nullopt;
-  Time start = to_time(front.position) + estimator_.estimate(front.frame.arrival) - first_bias();
+  Time start = to_time(front.position) + estimator_.estimate(front.frame.arrival) - bias(delays());
   // Senders that stop their clock over a pause can not be ahead of it either.
   return anchor(std::max({start, end_, Time{}}));
 }
 
-/** Whether enough is known to anchor; otherwise sets until when to wait. */
-bool RtpTimeline::open_segment(Time now, bool final) {
-  const Pending &front = queue_.front();
-  if (final || !first_ || config_.first_wait <= Time{}) return true;
-  const Time until = std::max(front.frame.arrival + config_.first_wait, front.received + kBurst);
-  const Time seen = queue_.back().frame.arrival - front.frame.arrival;
-  if (now >= until || seen >= config_.first_wait) return true;
-  wait_until_ = until;
-  return false;
+/** What the frames of the new segment tell about the delays on their way. */
+RtpTimeline::Delays RtpTimeline::delays() const {
+  Delays d{looked_, Time::max(), Time::min()};
+  for (std::size_t i = 0; i < looked_; ++i) {
+    d.least = std::min(d.least, queue_[i].offset);
+    d.most = std::max(d.most, queue_[i].offset);
+  }
+  d.burst = queue_.front().offset - d.least >= kDoubt;
+  d.spread = std::max(d.most - d.least, first_ ? Time{} : 2 * estimator_.mean_excess());
+  return d;
 }
 
-/** The least of few delays is still too much: by how much, statistically. */
-Time RtpTimeline::first_bias() const {
-  if (!first_)
-    return estimator_.mean_excess() / static_cast<std::int64_t>(std::max<std::size_t>(looked_, 1));
-  if (looked_ < 3) return Time{};
-  Time least = Time::max(), most = Time::min();
-  for (std::size_t i = 0; i < looked_; ++i) {
-    least = std::min(least, queue_[i].offset);
-    most = std::max(most, queue_[i].offset);
-  }
-  const Time real = queue_[looked_ - 1].frame.arrival - queue_.front().frame.arrival;
-  const Time sent = to_time(queue_[looked_ - 1].position - queue_.front().position);
+/**
+ * The least of few delays is still too much. What is taken off is what keeps both errors, too early
+ * and too late, within the tolerance: too early is at most what was taken off.
+ */
+Time RtpTimeline::bias(const Delays &d) const {
   // A burst after a stall: its last frame has caught up, there is nothing to guess.
-  if (real * 3 < sent) return Time{};
-  return std::min<Time>((most - least) / static_cast<std::int64_t>(looked_ - 1), 20ms);
+  if (d.burst || (first_ && d.frames < kFewest)) return Time{};
+  const auto frames = static_cast<std::int64_t>(d.frames);
+  return std::min(kTolerance, std::max(d.spread / 4, d.spread / (frames + 1)));
+}
+
+/**
+ * Whether another frame would hardly tell more. If n delays, equally distributed, spread over R,
+ * the least possible is lower than the least seen by more than x with probability
+ * (1 + x/R)^-(n-1).
+ */
+bool RtpTimeline::settled(const Delays &d) const {
+  if (d.burst) return true;
+  if (first_ ? d.frames < kFewest : d.spread <= kTolerance) return !first_;
+  if (d.spread <= Time{}) return true;
+  const double x = seconds(bias(d) + kTolerance) / seconds(d.spread);
+  return static_cast<double>(d.frames - 1) * std::log1p(x) >= -std::log(kRisk);
+}
+
+/** Whether enough is known to anchor; otherwise sets until when to wait. */
+bool RtpTimeline::open_segment(Time now, bool final) {
+  if (final) return true;
+  const Pending &front = queue_.front();
+  if (first_ && config_.first_wait > Time{}) {
+    const Time until = std::max(front.frame.arrival + config_.first_wait, front.received + kBurst);
+    const Time seen = queue_.back().frame.arrival - front.frame.arrival;
+    if (now < until && seen < config_.first_wait) {
+      wait_until_ = until;
+      return false;
+    }
+  }
+  if (config_.anchor_wait <= Time{}) return true;
+  const Delays d = delays();
+  const Time until = to_time(front.position) + d.least + config_.anchor_wait;
+  if (now >= until || settled(d)) return true;
+  wait_until_ = until;
+  return false;
 }
 
 bool RtpTimeline::doubtful(const Pending &p) const {
@@ -221,23 +256,25 @@ bool RtpTimeline::doubtful(const Pending &p) const {
  * at once; after a pause through which the sender's clock stood still they keep their distance.
  */
 std::optional<bool> RtpTimeline::is_pause(const Pending &p, Time now, bool final) {
-  const Time estimate = estimator_.estimate(p.frame.arrival);
-  const Time late = p.offset - estimate;
+  const Time late = p.offset - estimator_.estimate(p.frame.arrival);
   Time least = p.offset;
   for (std::size_t i = 0; i < looked_; ++i) least = std::min(least, queue_[i].offset);
   const Pending &back = queue_[looked_ - 1];
   const Time sent = to_time(back.position - p.position);
   const Time real = back.frame.arrival - p.frame.arrival;
-  if (least - estimate < late / 2) return false;
-  if (sent >= 100ms && real * 2 < sent) return false;
-  if (sent >= 60ms && real * 6 < sent) return false;
-  if (real >= config_.doubt_wait && looked_ > 2) return true;
-  const Time until = p.received + config_.doubt_wait;
+  // Jitter alone makes up for no more than its own spread.
+  const Time caught_up = p.offset - least;
+  const Time jitter = 2 * estimator_.mean_excess();
+  if (caught_up >= std::min(kCaughtUp + jitter, late * 3 / 4)) return false;
+  const bool enough = looked_ > 2 && sent > jitter;
+  const bool keeps_distance = enough && 2 * caught_up - jitter <= sent;
+  if (keeps_distance && real >= config_.doubt_wait) return true;
+  const Time until = p.received + config_.doubt_wait * (enough ? 1 : 3);
   if (!final && now < until) {
     wait_until_ = until;
     return std::nullopt;
   }
-  if (looked_ > 2 && sent > 2 * kBurst && real * 2 >= sent) return true;
+  if (keeps_distance) return true;
   if (last_->frame.silence || drops_clock_) return true;
   return !keeps_clock_ && late > kLongestStall;
 }
@@ -252,7 +289,6 @@ TimelinePlace RtpTimeline::anchor(Time pts) {
 TimelinePlace RtpTimeline::rebase(Time pts) {
   spurt_position_ = queue_.front().position;
   spurt_pts_ = pts;
-  last_step_ = pts;
   TimelinePlace placed = follow(pts);
   placed.anchored = true;
   return placed;
@@ -312,11 +348,13 @@ TimelinePlace RtpTimeline::continue_spurt() {
     estimator_.observe(p.frame.arrival, least);
     return anchor(std::max(pts, to_time(p.position) + least));
   }
+  if (pts != grid) return rebase(pts);
   const Time behind = estimate - pts;
-  if (behind > kSlack && pts - speech_since_ > kLongSpeech && pts - last_step_ >= kStepEvery) {
-    return rebase(pts + std::min(behind - kSlack / 2, kStep));
+  if (std::chrono::abs(behind) > kSlack && pts - speech_since_ > kLongSpeech) {
+    // This frame's duration, and with it the place of all that follow.
+    spurt_pts_ += scaled(to_time(p.frame.samples), behind > Time{} ? kSlip : -kSlip);
   }
-  return pts == grid ? follow(pts) : rebase(pts);
+  return follow(pts);
 }
 
 /** A dozen frames in a row and not one as early as the estimate: the sender's clock stood still. */
@@ -327,10 +365,13 @@ bool RtpTimeline::stays_late(const Pending &p) {
     late_run_ = 0;
     return false;
   }
-  late_least_ = late_run_ ? std::min(late_least_, p.offset) : p.offset;
+  if (late_run_ == 0) late_first_ = late_least_ = p.offset;
+  late_least_ = std::min(late_least_, p.offset);
+  if (++late_run_ < kLateRun) return false;
   // A burst that is catching up shows falling delays.
-  if (late_run_ && p.offset < last_->offset - kSlack) late_run_ = 0;
-  return ++late_run_ >= kLateRun;
+  if (late_first_ - late_least_ < kLateShift) return true;
+  late_run_ = 0;
+  return false;
 }
 
 }  // namespace dv

@@ -31,8 +31,13 @@ struct TimelinePlace {
 
 struct TimelineConfig {
   std::uint32_t clock_rate = 48000;
-  /** How long the first frame may wait for others, to tell its own delay from theirs. */
+  /** How long the first frame waits for others, to tell its own delay from theirs. */
   Time first_wait{};
+  /**
+   * How long after its own time a frame that has to be placed by arrival alone may wait, as long as
+   * delays that differ a lot leave open by tens of milliseconds where it belongs.
+   */
+  Time anchor_wait{};
   /** How long a frame may wait when it is open whether the speaker paused or the network stalled.
    */
   Time doubt_wait{};
@@ -105,6 +110,12 @@ class RtpTimeline {
     bool judged = false;        // the doubt was settled: the network's fault
   };
 
+  struct Delays {
+    std::size_t frames = 0;
+    Time least{}, most{}, spread{};
+    bool burst = false;
+  };
+
   Time to_time(std::int64_t units) const;
   void look();
   bool unwrap(Pending &p, const Pending *before) const;
@@ -117,7 +128,9 @@ class RtpTimeline {
   TimelinePlace continue_spurt();
   bool gap_is_loss(const Pending &p);
   bool stays_late(const Pending &p);
-  Time first_bias() const;
+  Delays delays() const;
+  Time bias(const Delays &d) const;
+  bool settled(const Delays &d) const;
 
   TimelineConfig config_;
   OffsetEstimator estimator_;
@@ -129,11 +142,11 @@ class RtpTimeline {
   std::int64_t spurt_position_ = 0;
   Time spurt_pts_{};
   Time end_{};
-  Time last_step_{}, speech_since_{};
+  Time speech_since_{};
   bool first_ = true;
   bool keeps_clock_ = false, drops_clock_ = false;
   std::uint32_t late_run_ = 0;
-  Time late_least_{};
+  Time late_first_{}, late_least_{};
   Time wait_until_ = kNever;
 };
 
