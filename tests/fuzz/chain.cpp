@@ -14,7 +14,7 @@ using namespace dv::test;
 
 namespace {
 
-constexpr std::size_t kMaxOperations = 80;
+constexpr std::size_t kMaxOperations = 48;
 constexpr std::array<UserId, 3> kUsers{70, 71, 72};
 
 class Judge : public ChainSink {

@@ -11,7 +11,7 @@ using namespace dv::dave;
 
 namespace {
 
-constexpr unsigned kMaxEvents = 12;
+constexpr unsigned kMaxEvents = 8;
 
 Bytes with_id(std::uint16_t id, const Bytes &message) {
   Writer w;

@@ -43,8 +43,12 @@ struct World {
   std::optional<Group> b;
   Bytes proposal_add, proposal_remove;  // framed content
   Bytes message_add, message_remove;
-  Bytes commit_add, commit_both;  // framed content
-  Bytes tag_add, tag_both;
+  struct Made {
+    Bytes raw;  ///< framed content
+    Bytes tag;  ///< of confirmation
+    Bytes message;
+  };
+  Made commit_add, commit_both;
   Bytes tree;
 
   World() {
@@ -56,9 +60,9 @@ struct World {
     message_add = external(sender, proposal_add);
     message_remove = external(sender, proposal_remove);
     give(a, message_add);
-    keep(a.make_commit()->commit, commit_add, tag_add);
+    commit_add = taken_apart(a.make_commit()->commit);
     give(a, message_remove);
-    keep(a.make_commit()->commit, commit_both, tag_both);
+    commit_both = taken_apart(a.make_commit()->commit);
     rejoin();
     tree = a.tree().encode();
   }
@@ -107,10 +111,10 @@ struct World {
     give(*b, message_remove);
   }
 
-  static void keep(const Bytes &commit, Bytes &raw, Bytes &tag) {
+  static Made taken_apart(const Bytes &commit) {
     const auto message = parse_public_message(commit);
-    raw.assign(message->raw_content.begin(), message->raw_content.end());
-    tag = message->confirmation_tag;
+    return {Bytes(message->raw_content.begin(), message->raw_content.end()),
+            message->confirmation_tag, commit};
   }
 };
 
@@ -141,20 +145,28 @@ void proposal(World &w, const Bytes &valid, Reader &input) {
   }
 }
 
-void commit(World &w, const Bytes &valid, const Bytes &tag, Reader &input) {
-  const Bytes raw = fuzz::edited(valid, input);
+/** Signed anew and with the right membership tag. */
+Bytes remade(const World &w, const Bytes &raw, const Bytes &tag) {
   const ByteView context = w.b->context_bytes();
   Writer auth;
-  // The confirmation tag covers the signature, which is new each time: it can not fit.
   write_vec(auth, sign_framing(w.ca.signature, raw, context));
   write_vec(auth, tag);
   Writer message;
   write_message_header(message, WireFormat::public_message);
   message.put(raw).put(auth.bytes());
   write_vec(message, membership_tag(w.b->secrets().membership, raw, auth.bytes(), context));
+  return message.release();
+}
+
+void commit(World &w, const World::Made &valid, Reader &input) {
+  const Bytes raw = fuzz::edited(valid.raw, input);
+  const bool changed = raw != valid.raw;
   const auto before = authenticator(*w.b);
-  const auto outcome = w.b->process_commit(message.bytes());
-  if (outcome.ok() && *outcome == CommitOutcome::applied) {
+  const auto outcome = w.b->process_commit(changed ? remade(w, raw, valid.tag) : valid.message);
+  const bool applied = outcome.ok() && *outcome == CommitOutcome::applied;
+  // The confirmation tag covers the signature, which is new each time: it can not fit.
+  FUZZ_REQUIRE(applied != changed);
+  if (applied) {
     w.rejoin();
   } else {
     FUZZ_REQUIRE(authenticator(*w.b) == before);
@@ -208,10 +220,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       proposal(w, w.proposal_remove, input);
       break;
     case 2:
-      commit(w, w.commit_add, w.tag_add, input);
+      commit(w, w.commit_add, input);
       break;
     case 3:
-      commit(w, w.commit_both, w.tag_both, input);
+      commit(w, w.commit_both, input);
       break;
     default:
       welcome(w, input);

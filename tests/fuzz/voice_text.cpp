@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Text messages of the voice gateway, one per line, to a session that receives; and the hand-over
-// form.
+// Text messages of the voice gateway, one per line, to a session that receives.
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/voice_session.hpp"
 
@@ -15,9 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   while (!rest.empty()) {
     const std::size_t end = rest.find('\n');
     voice->on_voice_text(rest.substr(0, end), now);
-    if (auto update = parse_hand_over(rest.substr(0, end))) {
-      voice->on_hand_over(std::move(*update), now);
-    }
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     now += 500ms;
     voice->advance(now);
