@@ -24,7 +24,7 @@ class Pipeline:
         self.packets = []  # (ssrc, seq, payload) as they leave the reorder element
         self.messages = []
         self._lock = threading.Lock()
-        reorder = self.pipeline.get_by_name("reorder")
+        reorder = self.pipeline.get_by_name("reorder") if "name=reorder" in tail else None
         if reorder is not None:
             reorder.connect("pad-added", self._link, collect)
 

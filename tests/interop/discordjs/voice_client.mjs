@@ -55,6 +55,32 @@ class MainGateway {
   };
 }
 
+const AUDIO = 120;
+
+/** Says what the library's receiver makes of each datagram: whose silence has which reason. */
+function watch(receiver) {
+  let frame;
+  const { onUdpMessage, parsePacket } = receiver;
+  receiver.parsePacket = (...given) => {
+    frame = parsePacket.apply(receiver, given);
+    return frame;
+  };
+  receiver.onUdpMessage = (datagram) => {
+    frame = undefined;
+    const audio = datagram.length > 12 && (datagram[1] & 127) === AUDIO;
+    const ssrc = audio ? datagram.readUInt32BE(8) : 0;
+    const user = receiver.ssrcMap.get(ssrc)?.userId;
+    const subscribed = receiver.subscriptions.has(user);
+    onUdpMessage(datagram);
+    if (!audio) return;
+    let fate = 'heard';
+    if (user === undefined) fate = 'ssrc-unknown';
+    else if (!subscribed) fate = 'not-subscribed';
+    else if (!frame) fate = 'not-opened';
+    say({ event: 'datagram', ssrc, seq: datagram.readUInt16BE(2), fate });
+  };
+}
+
 const main = new MainGateway();
 await main.ready;
 say({ event: 'main-ready', user: main.user });
@@ -66,6 +92,7 @@ const connection = voice.joinVoiceChannel({
   debug: true,
   adapterCreator: main.adapterCreator,
 });
+watch(connection.receiver);
 connection.on('stateChange', (_, state) => say({ event: 'status', status: state.status }));
 connection.on('debug', (what) => say({ event: 'debug', what }));
 connection.on('error', (error) => say({ event: 'error', where: 'voice', what: String(error) }));
@@ -90,7 +117,9 @@ const actions = {
   leave() {
     connection.destroy();
     say({ event: 'left' });
-    setTimeout(() => process.exit(0), 200);
+    // Closed only after what was to be sent has been.
+    main.socket.once('close', () => process.exit(0));
+    main.socket.close(1000);
   },
 };
 
