@@ -94,6 +94,14 @@ class Server:
         self.process.stdin.write(json.dumps({"cmd": cmd, **fields}) + "\n")
         self.process.stdin.flush()
 
+    def done(self, cmd, **fields):
+        """The reply to a command."""
+        self.command(cmd, **fields)
+        line = self.out.wait_for(lambda text: '"ok":' in text and json.loads(text).get("cmd") == cmd, f"reply to {cmd}")
+        reply = json.loads(line)
+        expect(reply["ok"], f"{cmd}: {reply}")
+        return reply
+
     def ask(self, cmd, answer, **fields):
         self.command(cmd, **fields)
         return self.event(answer)
