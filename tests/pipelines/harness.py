@@ -90,6 +90,16 @@ class Server:
 
         return json.loads(self.out.wait_for(fits, f"server event {name} {fields or ''}"))
 
+    def event_since(self, line, name, fits):
+        """The first event that fits among the lines from number `line` on; it may have come already."""
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            for text in self.out.lines[line:]:
+                if f'"event":"{name}"' in text and fits(json.loads(text)):
+                    return json.loads(text)
+            time.sleep(0.02)
+        raise Failure(f"waited {LIMIT:.0f} s for server event {name}; lines since: {self.out.lines[line:][-12:]}")
+
     def command(self, cmd, **fields):
         self.process.stdin.write(json.dumps({"cmd": cmd, **fields}) + "\n")
         self.process.stdin.flush()

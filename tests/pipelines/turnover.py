@@ -17,7 +17,10 @@ FIRST_WORD = 10  # packets that somebody says before leaving
 
 
 class Turnover:
-    """Takes people in and out; the call's own clock, of its newest packet, sets the pace."""
+    """
+    Takes people in and out. The call's own clock, of its newest packet, sets the pace, but the next change waits until
+    all members have followed the one before.
+    """
 
     def __init__(self, server, truth):
         self.server, self.truth = server, truth
@@ -30,15 +33,23 @@ class Turnover:
         return max(json.loads(line)["due_ns"] for line in whole) / 1e9
 
     def join(self):
+        before = len(self.server.out.lines)
         user = self.server.done("add-user")["user_id"]
         self.here.append(user)
         self.joined.append(user)
+        self.followed(before, lambda epoch: user in epoch["members"])
 
     def leave(self):
         user = self.here.popleft()
         self.server.stats_when(
             lambda s: any(x["user_id"] == user and x["sent"] >= FIRST_WORD for x in s["speakers"]), "the first word")
+        before = len(self.server.out.lines)
         self.server.done("remove-user", user=user)
+        self.followed(before, lambda epoch: user not in epoch["members"])
+
+    def followed(self, before, change):
+        epoch = self.server.event_since(before, "epoch", change)["epoch"]
+        self.server.event_since(before, "transition", lambda event: event["epoch"] == epoch)
 
     def run(self):
         start = self.media_time()
@@ -63,7 +74,7 @@ def joins_and_leaves(directory):
 
     truth, heard, stats, messages = call(directory, during)
     expect_nothing_lost(truth, heard, stats)
-    got = {(ssrc, seq, payload) for ssrc, seq, payload in heard}
+    got = set(heard)
     lengths = []
     for user in done["joined"]:
         said = [p for p in truth if p.user == user]
