@@ -178,6 +178,26 @@ class WorkerRing {
   bool room(std::uint32_t slots) {
     return reply_slots_ - (head_ - load_word(requests_, Word::reply_tail)) >= slots;
   }
+  /** Returns when there is room. `publish()` shows what is complete, `wait()` sleeps until
+   * signalled.
+   */
+  template <class Publish, class Wait>
+  void make_room(std::uint32_t slots, Publish publish, Wait wait) {
+    while (!room(slots)) {
+      publish();
+      announce_sleep();
+      if (!room(slots)) {
+        // With all that was shown taken, only parts of one answer fill the ring: incomplete, they
+        // would wait for each other for ever.
+        if (all_taken()) {
+          complete();
+        } else {
+          wait();
+        }
+      }
+      awake();
+    }
+  }
   /** Room has been seen. `data` goes into as many slots as it needs. Not visible before `publish`.
    */
   void write(const Reply &reply, ByteView data);
@@ -197,6 +217,7 @@ class WorkerRing {
 
  private:
   void store_sleep(std::uint64_t value);
+  bool all_taken() const { return load_word(requests_, Word::reply_tail) == published_; }
 
   const std::uint8_t *requests_;
   std::uint8_t *replies_;

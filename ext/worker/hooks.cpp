@@ -65,6 +65,7 @@ void forbidden(std::uint64_t which) {
     case 9: {
       void *p = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, kRequestsFd, 0);
       if (p == MAP_FAILED) p = nullptr;
+      signal(SIGSEGV, SIG_DFL);  // a sanitizer would take this for a mistake and report it
       *static_cast<volatile char *>(p) = 1;
       break;
     }

@@ -85,14 +85,8 @@ void Link::publish() {
 
 void Link::reply(const Reply &reply, ByteView data) {
   const std::uint32_t slots = reply_slots_for(data.size());
-  while (!ring_->room(slots)) {
-    // Parts of one answer would otherwise wait for each other for ever.
-    if (!ring_->unpublished()) ring_->complete();
-    publish();
-    ring_->announce_sleep();
-    if (!ring_->room(slots)) poll_host(kNever, false);
-    ring_->awake();
-  }
+  ring_->make_room(
+      slots, [this] { publish(); }, [this] { poll_host(kNever, false); });
   ring_->write(reply, data);
 }
 

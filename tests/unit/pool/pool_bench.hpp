@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -64,6 +65,11 @@ class EngineRecorder final : public EngineSink {
     failures.push_back(reason);
   }
   void notice(const WorkerNotice &notice) override {
+    // A worker has words only when something is wrong with it.
+    if (notice.kind == WorkerNotice::Kind::log) {
+      std::fprintf(stderr, "worker %lld: %s\n", static_cast<long long>(notice.pid),
+                   notice.detail.c_str());
+    }
     std::lock_guard lock(mutex);
     notices.push_back(notice);
   }

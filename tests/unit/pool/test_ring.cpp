@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <doctest/doctest.h>
 
-#include <memory>
 #include <random>
-#include <thread>
 
-#include "ext/wire/worker_ring.hpp"
+#include "tests/unit/pool/regions.hpp"
 
 using namespace dv;
+using namespace dv::test;
 using namespace dv::worker;
 
 namespace {
 
 constexpr std::uint32_t kSlots = 16;
-
-/** Both regions in one process, zeroed and aligned as a mapping is. */
-struct Regions {
-  Regions()
-      : requests(make(request_region_size(kSlots))), replies(make(reply_region_size(kSlots))) {}
-  struct Free {
-    void operator()(std::uint8_t *p) const { std::free(p); }
-  };
-  using Memory = std::unique_ptr<std::uint8_t, Free>;
-  static Memory make(std::size_t size) {
-    size = (size + 4095) / 4096 * 4096;
-    auto *p = static_cast<std::uint8_t *>(std::aligned_alloc(4096, size));
-    std::memset(p, 0, size);
-    return Memory(p);
-  }
-  HostRing host() { return {requests.get(), kSlots, replies.get(), kSlots}; }
-  WorkerRing worker() { return {requests.get(), kSlots, replies.get(), kSlots}; }
-  Memory requests, replies;
-};
 
 Request request(std::uint64_t ticket) {
   Request r;
@@ -48,7 +28,7 @@ Request request(std::uint64_t ticket) {
 }  // namespace
 
 TEST_CASE("a request comes out as it went in") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   auto worker = regions.worker();
   const Bytes data(1500, 0xab);
@@ -70,7 +50,7 @@ TEST_CASE("a request comes out as it went in") {
 }
 
 TEST_CASE("the open request is named until it is done") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   auto worker = regions.worker();
   host.write(request(1), {});
@@ -86,7 +66,7 @@ TEST_CASE("the open request is named until it is done") {
 }
 
 TEST_CASE("a long frame goes through several slots, also around the end") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   auto worker = regions.worker();
   Bytes data(kMaxFrame), scratch;
@@ -112,7 +92,7 @@ TEST_CASE("a long frame goes through several slots, also around the end") {
 }
 
 TEST_CASE("what is not complete is not seen") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   auto worker = regions.worker();
   worker.write(Reply{}, Bytes(10));
@@ -126,7 +106,7 @@ TEST_CASE("what is not complete is not seen") {
 }
 
 TEST_CASE("indices that make no sense are refused") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   host.write(request(1), {});
   host.publish();
@@ -158,7 +138,7 @@ TEST_CASE("random bytes in place of slots are refused or harmless") {
 }
 
 TEST_CASE("one sleep is worth one signal") {
-  Regions regions;
+  Regions regions(kSlots, kSlots);
   auto host = regions.host();
   auto worker = regions.worker();
   host.write(request(1), {});
@@ -180,68 +160,4 @@ TEST_CASE("one sleep is worth one signal") {
   worker.write(Reply{}, {});
   worker.complete();
   CHECK_FALSE(worker.publish());
-}
-
-// Both ends on threads of their own, with random batches: what comes back is what went in, in
-// order.
-TEST_CASE("model: everything crosses both rings once, in order") {
-  Regions regions;
-  constexpr std::uint64_t kAll = 40000;
-  std::thread other([&] {
-    auto worker = regions.worker();
-    std::mt19937 random(5);
-    for (std::uint64_t n = 0; n < kAll;) {
-      if (worker.available() == 0) {
-        worker.publish();
-        std::this_thread::yield();
-        continue;
-      }
-      worker.open();
-      const auto r = read_request(worker.next());
-      const Bytes data(worker.next() + kSlotHeader, worker.next() + kSlotHeader + r->size);
-      Reply reply;
-      reply.ticket = r->ticket;
-      // Some answers are longer than a slot.
-      Bytes out;
-      for (unsigned i = 0; i < 1 + random() % 40; ++i)
-        out.insert(out.end(), data.begin(), data.end());
-      reply.size = static_cast<std::uint32_t>(out.size());
-      while (!worker.room(reply_slots_for(out.size()))) {
-        worker.publish();
-        std::this_thread::yield();
-      }
-      worker.write(reply, out);
-      worker.complete();
-      worker.done();
-      if (random() % 8 == 0) worker.publish();
-      ++n;
-    }
-    worker.publish();
-  });
-  auto host = regions.host();
-  std::mt19937 random(9);
-  Bytes scratch;
-  std::uint64_t sent = 0, got = 0;
-  bool right = true;
-  while (got < kAll) {
-    right = host.refresh() && right;
-    const unsigned batch = 1 + random() % kSlots;
-    for (unsigned i = 0; i < batch && sent < kAll && host.room() != 0; ++i, ++sent) {
-      host.write(request(sent), Bytes(sent % 300, static_cast<std::uint8_t>(sent)));
-    }
-    host.publish();
-    while (host.reply_ready()) {
-      const auto reply = host.peek();
-      right = right && reply && host.complete(*reply) && reply->ticket == got;
-      const ByteView data = host.data(*reply, scratch);
-      for (const std::uint8_t b : data) right = right && b == static_cast<std::uint8_t>(got);
-      right = right && (got % 300 == 0 || data.size() % (got % 300) == 0);
-      host.take(*reply);
-      ++got;
-    }
-    host.release();
-    std::this_thread::yield();
-  }
-  other.join();
-  CHECK(right);
 }
