@@ -50,7 +50,10 @@ class Reference:
 
     @staticmethod
     def read(directory: Path, user: str, first_seq: int | None = None) -> "Reference":
-        base = next(directory.glob(f"{user}-*.s16"))
+        return Reference.load(next(directory.glob(f"{user}-*.s16")))
+
+    @staticmethod
+    def load(base: Path) -> "Reference":
         pcm = np.fromfile(base, "<i2").reshape(-1, 2)
         frames = [json.loads(line) for line in base.with_suffix(".jsonl").read_text().splitlines() if line.endswith("}")]
         return Reference(pcm, frames)

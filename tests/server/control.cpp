@@ -18,6 +18,7 @@ json run_command(Core &core, const json &command) {
     Commands all;
     add_speaker_commands(all);
     add_session_commands(all);
+    add_outage_commands(all);
     add_world_commands(all);
     add_dave_commands(all);
     return all;

@@ -17,6 +17,7 @@ nlohmann::json run_command(Core &core, const nlohmann::json &command);
 using Commands = std::map<std::string, nlohmann::json (*)(Core &, const nlohmann::json &)>;
 void add_speaker_commands(Commands &commands);
 void add_session_commands(Commands &commands);
+void add_outage_commands(Commands &commands);
 void add_world_commands(Commands &commands);
 void add_dave_commands(Commands &commands);
 

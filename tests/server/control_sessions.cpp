@@ -12,11 +12,6 @@ using nlohmann::json;
 
 namespace {
 
-Time seconds(const json &command, double fallback) {
-  return std::chrono::duration_cast<Time>(
-      std::chrono::duration<double>(command.value("seconds", fallback)));
-}
-
 json close_main(Core &core, const json &c) {
   core.main.close_all(id_of(c, "user"), c.value("code", 4000));
   return command_done();
@@ -33,28 +28,6 @@ json cut_voice(Core &core, const json &c) {
   core.voice.cut_all(id_of(c, "user"));
   return command_done();
 }
-json freeze_main(Core &core, const json &c) {
-  core.main.freeze_all(id_of(c, "user"), seconds(c, 30));
-  return command_done();
-}
-json freeze_voice(Core &core, const json &c) {
-  core.voice.freeze_all(id_of(c, "user"), seconds(c, 30));
-  return command_done();
-}
-json refuse(Core &core, const json &c) {
-  const std::string what = c.value("what", "voice");
-  if (what == "main")
-    core.main.refuse_connections(seconds(c, 5));
-  else
-    core.voice.refuse_connections(seconds(c, 5));
-  return command_done();
-}
-json silence_udp(Core &core, const json &c) {
-  core.options.udp = false;
-  core.loop.after(seconds(c, 5), [&core] { core.options.udp = true; });
-  return command_done();
-}
-
 json reconnect(Core &core, const json &c) {
   core.main.send_all(id_of(c, "user"), {{"op", 7}, {"d", nullptr}, {"s", nullptr}, {"t", nullptr}});
   return command_done();
@@ -93,7 +66,8 @@ json dispatch(Core &core, const json &c) {
   return command_done();
 }
 
-/** What must never show outside the client's memory: the keys and the voice tokens in use, as hex. */
+/** What must never show outside the client's memory: the keys and the voice tokens in use, as hex.
+ */
 json secrets(Core &core, const json &) {
   json all = json::array();
   for (const auto &session : core.voice.sessions()) {
@@ -119,27 +93,48 @@ json for_clients(Core &core, const json &c, F f) {
   return command_done();
 }
 
+void change_region(Core &core, const std::string &region) {
+  for (auto &[where, call] : core.calls()) {
+    core.main.dispatch(where.first, "CHANNEL_UPDATE",
+                       {{"id", std::to_string(where.second)},
+                        {"guild_id", std::to_string(where.first)},
+                        {"type", 2},
+                        {"name", core.world.guilds[where.first].channels[where.second].name},
+                        {"rtc_region", region}},
+                       1);
+    for (auto &speaker : call->speakers())
+      call->change_ssrc(*speaker, core.voice.new_ssrc(), false);
+  }
+}
+
 /**
  * The voice server changes. `endpoint`: "other", "same", "null" (and nothing behind it), or
  * literally what to send. With `null-ms` a null endpoint comes first and the new one that much
- * later. `close`: code for the old socket, 0 leaves it open. `certificate`: of the other one.
+ * later, with `after-ms` just nothing until then. `close`: code for the old socket, 0 leaves it open. `certificate`: of the other one.
+ * `media`: another media port behind the same endpoint. `region`: this is why, and as on any other
+ * server everybody has another SSRC there.
  */
 json move(Core &core, const json &c) {
   const std::string where = c.value("endpoint", "other");
   const int code = c.value("close", 4014), null_ms = c.value("null-ms", 0);
+  const auto later = std::chrono::milliseconds(c.value("after-ms", null_ms));
   const auto kind = certificate_kind(c.value("certificate", "good"));
   if (!kind) return command_failed("no such certificate");
   if (where == "other" && !core.voice.add_node(*kind)) return command_failed("no new endpoint");
+  if (c.value("media", false) && !core.voice.new_media_port(*core.voice.current()))
+    return command_failed("no new media port");
+  if (c.contains("region")) change_region(core, c["region"]);
   return for_clients(core, c, [&](GuildId guild, const VoiceState &state) {
     const std::string token = core.voice.issue(guild, state.channel, state.user, state.session_id);
     const bool ours = where == "other" || where == "same";
     const std::string endpoint = ours ? core.voice.current()->endpoint() : where;
     if (where == "null" || null_ms > 0) core.send_server_update(guild, state.user, token, {});
-    if (where != "null" && null_ms == 0)
+    if (where != "null" && later == 0ms)
       core.send_server_update(guild, state.user, token, endpoint);
-    if (where != "null" && null_ms > 0)
-      core.loop.after(std::chrono::milliseconds(null_ms), [&core, guild, state, token, endpoint] {
+    if (where != "null" && later > 0ms)
+      core.loop.after(later, [&core, guild, state, token, endpoint] {
         core.send_server_update(guild, state.user, token, endpoint);
+        core.events.emit("service-back", {{"what", "move"}});
       });
     if (code != 0) core.voice.end(guild, state.user, code);
   });
@@ -238,10 +233,6 @@ void add_session_commands(Commands &commands) {
   commands["close-voice"] = close_voice;
   commands["cut-main"] = cut_main;
   commands["cut-voice"] = cut_voice;
-  commands["freeze-main"] = freeze_main;
-  commands["freeze-voice"] = freeze_voice;
-  commands["refuse"] = refuse;
-  commands["silence-udp"] = silence_udp;
   commands["reconnect"] = reconnect;
   commands["invalid-session"] = invalid_session;
   commands["ask-heartbeat"] = ask_heartbeat;

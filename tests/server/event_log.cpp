@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/server/loop.hpp"
+
 namespace dv::server {
 
 namespace {
@@ -12,6 +14,7 @@ constexpr std::size_t kKept = 100000;
 void EventLog::emit(std::string name, const nlohmann::json &fields) {
   nlohmann::ordered_json line = {{"event", name}};
   for (const auto &[key, value] : fields.items()) line[key] = value;
+  line["at_ns"] = Loop::now().count();
   std::function<void(const Event &)> listener;
   Event event{0, std::move(name), line.dump()};
   {

@@ -55,8 +55,8 @@ void MainGateway::shutdown() {
   server_.reset();
 }
 
-std::string MainGateway::url() const {
-  return "wss://localhost:" + std::to_string(server_->port());
+std::string MainGateway::url(const std::string &host) const {
+  return "wss://" + host + ":" + std::to_string(server_->port());
 }
 
 HttpReply MainGateway::http(std::string_view path, std::string_view authorization) const {
@@ -201,11 +201,12 @@ void MainGateway::welcome(MainSession &session) {
   own["verified"] = true;
   own["mfa_enabled"] = true;
   own["flags"] = 0;
+  const std::string &resume_host = core_.options.resume_host;
   send_dispatch(session, "READY",
                 {{"v", 10},
                  {"user", own},
                  {"session_id", session.id},
-                 {"resume_gateway_url", url()},
+                 {"resume_gateway_url", resume_host.empty() ? url() : url(resume_host)},
                  {"guilds", guilds},
                  {"shard", {0, 1}},
                  {"user_settings", json::object()},
@@ -373,14 +374,16 @@ void MainGateway::cut_all(UserId user) {
   each(user, [](Client &client) { client.connection->cut(); });
 }
 
-void MainGateway::freeze_all(UserId user, Time length) {
+std::function<void()> MainGateway::freeze_all(UserId user) {
+  std::vector<std::weak_ptr<WsConnection>> frozen;
   each(user, [&](Client &client) {
     client.connection->freeze();
-    std::weak_ptr<WsConnection> frozen = client.connection;
-    core_.loop.after(length, [frozen] {
-      if (auto connection = frozen.lock()) connection->thaw();
-    });
+    frozen.push_back(client.connection);
   });
+  return [frozen] {
+    for (const auto &weak : frozen)
+      if (auto connection = weak.lock()) connection->thaw();
+  };
 }
 
 void MainGateway::send_all(UserId user, const json &message) {
@@ -395,11 +398,6 @@ void MainGateway::invalidate_all(UserId user) {
     client.connection->send_text(R"({"op":9,"d":false,"s":null,"t":null})");
     end_session(id, "invalidated by command");
   });
-}
-
-void MainGateway::refuse_connections(Time length) {
-  server_->stop_listening();
-  core_.loop.after(length, [this] { server_->resume_listening(); });
 }
 
 }  // namespace dv::server

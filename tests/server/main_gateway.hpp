@@ -34,7 +34,8 @@ class MainGateway {
   ~MainGateway();
   bool listen(std::uint16_t port);
   void shutdown();
-  std::string url() const;
+  std::string url(const std::string &host = "localhost") const;
+  WsServer &server() { return *server_; }
 
   /** To every session of a member of the guild that asked for the intent (a bit; 0: always sent).
    */
@@ -45,11 +46,11 @@ class MainGateway {
   // Faults; `user` 0 means all.
   void close_all(UserId user, int code);
   void cut_all(UserId user);
-  void freeze_all(UserId user, Time length);
+  /** Gives what thaws them. */
+  std::function<void()> freeze_all(UserId user);
   void send_all(UserId user, const nlohmann::json &message);
   /** Sessions end as by op 9 `false`: they can not be resumed. */
   void invalidate_all(UserId user);
-  void refuse_connections(Time length);
 
  private:
   struct Client;

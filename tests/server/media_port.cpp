@@ -76,7 +76,9 @@ void MediaPort::datagram(ByteView data, const sockaddr_in &from) {
 void MediaPort::discovery(ByteView data, const sockaddr_in &from) {
   VoiceSession *session = core_.voice.find_ssrc(node_, load_be32(data.data() + 4));
   if (session == nullptr || !core_.options.discovery) return;
-  session->peer = from;
+  const bool known = session->peer && session->peer->sin_port == from.sin_port &&
+                     session->peer->sin_addr.s_addr == from.sin_addr.s_addr;
+  if (!session->peer || core_.options.udp_follow) session->peer = from;
   session->heard_at = Loop::now();
   std::uint8_t answer[kDiscoverySize] = {};
   store_be16(answer, 2);
@@ -86,6 +88,7 @@ void MediaPort::discovery(ByteView data, const sockaddr_in &from) {
             INET_ADDRSTRLEN);
   store_be16(answer + kPortAt, ntohs(from.sin_port));
   reply(answer, from);
+  if (known) return;
   core_.events.emit("udp-discovered", {{"user_id", std::to_string(session->user)},
                                        {"guild_id", std::to_string(session->guild)},
                                        {"port", ntohs(from.sin_port)}});

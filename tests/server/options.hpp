@@ -16,6 +16,7 @@ struct Options {
   bool main_ack = true;              ///< answer heartbeats
   bool main_hello = true;            ///< greet new connections
   bool main_resume = true;           ///< accept Resume; false: op 9 `false`
+  std::string resume_host;           ///< of READY's resume_gateway_url; empty: this server's
   bool join_answer = true;           ///< answer op 4; false: as a full channel does, not at all
   bool join_server_update = true;    ///< send VOICE_SERVER_UPDATE after a join
   bool server_update_first = false;  ///< VOICE_SERVER_UPDATE before VOICE_STATE_UPDATE
@@ -34,6 +35,8 @@ struct Options {
   bool discovery = true;    ///< answer IP discovery
   bool ping = true;         ///< answer 1337CAFE
   bool udp = true;          ///< false: the media port neither answers nor sends
+  bool udp_follow = true;   ///< a later discovery request moves the session to where it came from
+  bool nat = false;         ///< new voice servers are behind a NAT that `nat-rebind` can confuse
   int udp_idle_ms = 60000;  ///< nothing heard from a client for so long: it gets no media; 0: never
   int rtcp_interval_ms = 2000;  ///< sender reports of speakers and receiver reports; 0: none
   int speak_delay_ms = 200;     ///< between a session being ready and the first speaker

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "build_paths.hpp"
 #include "tests/server/call.hpp"
@@ -21,6 +22,17 @@ struct Server::Impl {
 
 namespace {
 
+/** Tells when the machine stood still, so that nobody blames a client for it. */
+void watch_stalls(Core &core) {
+  static constexpr Time kTick = 5ms, kLate = 50ms;
+  core.loop.every(kTick, [&core, last = Loop::now()]() mutable {
+    const Time now = Loop::now();
+    const Time due = std::exchange(last, now) + kTick;
+    if (now > due + kLate)
+      core.events.emit("stall", {{"from_ns", due.count()}, {"until_ns", now.count()}});
+  });
+}
+
 /** The reason why it does not start; empty: it did. */
 std::string set_up(Core &core) {
   for (const auto &[name, value] : core.config.options)
@@ -28,6 +40,7 @@ std::string set_up(Core &core) {
   if (!core.truth.open(core.config.truth_file, core.config.reference_dir))
     return "truth file can not be written";
   if (!core.main.listen(core.config.port) || !core.voice.listen()) return "can not listen";
+  watch_stalls(core);
   constexpr UserId kBot = 792715454196088842;
   core.world.users[kBot] = {.id = kBot, .username = "recorder", .bot = true};
   core.world.tokens[core.config.token] = kBot;
@@ -105,6 +118,7 @@ std::string Server::command(std::string_view text) {
   nlohmann::ordered_json line = {{"event", "reply"}, {"cmd", text_of(command, "cmd")}};
   if (command.is_object() && command.contains("id")) line["id"] = command["id"];
   for (const auto &[key, value] : reply.items()) line[key] = value;
+  line["at_ns"] = Loop::now().count();
   return line.dump();
 }
 

@@ -45,14 +45,16 @@ void VoiceGateway::cut_all(UserId user) {
   each(user, [](Client &client) { client.connection->cut(); });
 }
 
-void VoiceGateway::freeze_all(UserId user, Time length) {
+std::function<void()> VoiceGateway::freeze_all(UserId user) {
+  std::vector<std::weak_ptr<WsConnection>> frozen;
   each(user, [&](Client &client) {
     client.connection->freeze();
-    std::weak_ptr<WsConnection> frozen = client.connection;
-    core_.loop.after(length, [frozen] {
-      if (auto connection = frozen.lock()) connection->thaw();
-    });
+    frozen.push_back(client.connection);
   });
+  return [frozen] {
+    for (const auto &weak : frozen)
+      if (auto connection = weak.lock()) connection->thaw();
+  };
 }
 
 void VoiceGateway::send_text_all(UserId user, const std::string &text) {
@@ -63,12 +65,6 @@ void VoiceGateway::send_binary_all(UserId user, std::uint8_t op, ByteView payloa
   each(user, [&](Client &client) {
     if (client.session != nullptr) client.session->send_binary(op, payload);
   });
-}
-
-void VoiceGateway::refuse_connections(Time length) {
-  VoiceNode *node = current();
-  node->server->stop_listening();
-  core_.loop.after(length, [node] { node->server->resume_listening(); });
 }
 
 }  // namespace dv::server

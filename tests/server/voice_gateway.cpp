@@ -71,13 +71,20 @@ bool VoiceGateway::add_node(CertificateKind certificate) {
       !(node->certificates = Certificates::make(certificate)))
     return false;
   VoiceNode *raw = node.get();
-  node->media = std::make_unique<MediaPort>(core_, *raw);
   node->server = WsServer::listen(
       node->certificates ? *node->certificates : core_.certificates, 0,
       [this, raw](auto connection) { accept(*raw, std::move(connection)); }, nullptr);
-  if (!node->server || !node->media->open()) return false;
+  if (!node->server || !new_media_port(*node)) return false;
   nodes_.push_back(std::move(node));
   return true;
+}
+
+bool VoiceGateway::new_media_port(VoiceNode &node) {
+  node.media = std::make_unique<MediaPort>(core_, node);
+  if (!node.media->open()) return false;
+  if (!core_.options.nat) return true;
+  node.nat = std::make_unique<Nat>(core_.loop, node.media->port());
+  return node.nat->open();
 }
 
 VoiceNode *VoiceGateway::node(const std::string &endpoint) {
@@ -253,7 +260,7 @@ void VoiceGateway::identify(Client &client, const json &data) {
   session.send(2,
                {{"ssrc", session.ssrc},
                 {"ip", "127.0.0.1"},
-                {"port", client.node->media->port()},
+                {"port", client.node->media_port()},
                 {"modes", modes},
                 {"experiments", json::array()},
                 {"streams", json::array()},

@@ -12,6 +12,7 @@
 
 #include "ext/wire/ids.hpp"
 #include "tests/server/media_port.hpp"
+#include "tests/server/nat.hpp"
 #include "tests/server/transport.hpp"
 #include "tests/server/ws_server.hpp"
 
@@ -25,7 +26,9 @@ struct VoiceNode {
   std::optional<Certificates> certificates;  ///< its own, if not those of the server
   std::unique_ptr<WsServer> server;
   std::unique_ptr<MediaPort> media;
+  std::unique_ptr<Nat> nat;  ///< in front of the media port, if there is one
 
+  std::uint16_t media_port() const { return nat ? nat->port() : media->port(); }
   std::string endpoint() const { return "localhost:" + std::to_string(server->port()); }
 };
 
@@ -78,6 +81,8 @@ class VoiceGateway {
   VoiceNode *current() { return nodes_.back().get(); }
   /** From now on another one, with another endpoint and media port. */
   bool add_node(CertificateKind certificate = CertificateKind::good);
+  /** Another media port behind the same endpoint; the old one is dead. */
+  bool new_media_port(VoiceNode &node);
   VoiceNode *node(const std::string &endpoint);
 
   /** New credentials for a user; older ones become stale. Gives the token. */
@@ -95,10 +100,10 @@ class VoiceGateway {
   // Faults; `user` 0 means all.
   void close_all(UserId user, int code);
   void cut_all(UserId user);
-  void freeze_all(UserId user, Time length);
+  /** Gives what thaws them. */
+  std::function<void()> freeze_all(UserId user);
   void send_text_all(UserId user, const std::string &text);
   void send_binary_all(UserId user, std::uint8_t op, ByteView payload);
-  void refuse_connections(Time length);
 
  private:
   struct Client;

@@ -150,7 +150,7 @@ std::unique_ptr<WsServer> WsServer::listen(const Certificates &certificates, std
   return made;
 }
 
-bool WsServer::start(const Certificates &certificates) {
+bool WsServer::use_certificate(const Certificates &certificates) {
   GError *error = nullptr;
   GTlsCertificate *certificate = g_tls_certificate_new_from_files(
       certificates.chain_file().c_str(), certificates.key_file().c_str(), &error);
@@ -159,9 +159,14 @@ bool WsServer::start(const Certificates &certificates) {
     g_clear_error(&error);
     return false;
   }
-  server_ = soup_server_new("server-header", "local-voice-server", nullptr);
   soup_server_set_tls_certificate(server_, certificate);
   g_object_unref(certificate);
+  return true;
+}
+
+bool WsServer::start(const Certificates &certificates) {
+  server_ = soup_server_new("server-header", "local-voice-server", nullptr);
+  if (!use_certificate(certificates)) return false;
   soup_server_add_handler(
       server_, nullptr,
       +[](SoupServer *, SoupServerMessage *msg, const char *path, GHashTable *, gpointer self) {
@@ -192,6 +197,10 @@ bool WsServer::start(const Certificates &certificates) {
 }
 
 bool WsServer::resume_listening() {
+  if (nonsense_ != nullptr) {
+    g_socket_listener_close(G_SOCKET_LISTENER(nonsense_));
+    g_clear_object(&nonsense_);
+  }
   GError *error = nullptr;
   GSocketAddress *address = g_inet_socket_address_new_from_string("127.0.0.1", port_);
   const gboolean ok = soup_server_listen(server_, address, SOUP_SERVER_LISTEN_HTTPS, &error);
@@ -214,7 +223,30 @@ void WsServer::stop_listening() {
   soup_server_disconnect(server_);
 }
 
+bool WsServer::talk_nonsense() {
+  stop_listening();
+  nonsense_ = g_socket_service_new();
+  g_signal_connect(
+      nonsense_, "incoming",
+      G_CALLBACK(+[](GSocketService *, GSocketConnection *connection, GObject *, gpointer) {
+        static constexpr char kWords[] = "HTTP/1.0 503 Service Unavailable\r\n\r\n";
+        GIOStream *stream = G_IO_STREAM(connection);
+        g_output_stream_write(g_io_stream_get_output_stream(stream), kWords, sizeof kWords - 1,
+                              nullptr, nullptr);
+        g_io_stream_close(stream, nullptr, nullptr);
+        return TRUE;
+      }),
+      nullptr);
+  GSocketAddress *address = g_inet_socket_address_new_from_string("127.0.0.1", port_);
+  const gboolean ok =
+      g_socket_listener_add_address(G_SOCKET_LISTENER(nonsense_), address, G_SOCKET_TYPE_STREAM,
+                                    G_SOCKET_PROTOCOL_TCP, nullptr, nullptr, nullptr);
+  g_object_unref(address);
+  return ok != FALSE;
+}
+
 WsServer::~WsServer() {
+  g_clear_object(&nonsense_);
   if (server_ == nullptr) return;
   soup_server_disconnect(server_);
   g_object_unref(server_);

@@ -9,6 +9,7 @@
 #include "ext/wire/bytes.hpp"
 #include "tests/server/tls.hpp"
 
+typedef struct _GSocketService GSocketService;
 typedef struct _SoupServer SoupServer;
 typedef struct _SoupWebsocketConnection SoupWebsocketConnection;
 
@@ -72,13 +73,18 @@ class WsServer {
   std::uint16_t port() const { return port_; }
   /** Connections are refused until `resume_listening`. */
   void stop_listening();
+  /** Until then they are taken, and answered by something that is not TLS. */
+  bool talk_nonsense();
   bool resume_listening();
+  /** For the connections that come after the next `resume_listening`. */
+  bool use_certificate(const Certificates &certificates);
 
  private:
   WsServer() = default;
   bool start(const Certificates &certificates);
 
   SoupServer *server_ = nullptr;
+  GSocketService *nonsense_ = nullptr;
   std::uint16_t port_ = 0;
   OnConnection on_connection_;
   OnHttp on_http_;

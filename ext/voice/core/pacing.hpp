@@ -14,7 +14,7 @@ namespace dv::voice {
  * takes one doubling off, a minute all of them.
  *
  * Attempts that did not even reach the server cost it nothing. During the first minute of such an
- * outage they are repeated every 0.25 to 1.5 s, so that sound is back at once when the network is.
+ * outage they are repeated every 0.25 to 1 s, so that sound is back at once when the network is.
  */
 class Backoff {
  public:

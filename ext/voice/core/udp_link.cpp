@@ -6,8 +6,11 @@
 namespace dv::voice {
 namespace {
 
-constexpr Time kDiscoveryTimeout = 1s;
-constexpr std::uint32_t kDiscoveryTries = 6;
+constexpr Time kDiscoveryTimeout = 500ms;
+constexpr std::uint32_t kDiscoveryTries = 12;
+/** People pause for longer than that, networks rarely lose so many packets in a row. */
+constexpr Time kMediaPause = 500ms;
+constexpr Time kConfirmAfter = 500ms;
 constexpr Time kPingInterval = 5s;
 constexpr std::uint32_t kDeadAfter = 3;
 
@@ -25,6 +28,9 @@ void UdpLink::discover(Ssrc ssrc, Time now) {
   tries_ = 0;
   unanswered_ = 0;
   answered_ = false;
+  media_at_ = Time{};
+  probe_at_ = kNever;
+  other_.reset();
   request();
   next_ = now + kDiscoveryTimeout;
 }
@@ -44,11 +50,39 @@ void UdpLink::ping(Time now) {
   out_.emplace_back(datagram.begin(), datagram.end());
   unanswered_++;
   pings_++;
+  request();
+  asked_ = true;
 }
 
 void UdpLink::stop() {
   phase_ = Phase::stopped;
-  next_ = kNever;
+  next_ = probe_at_ = kNever;
+}
+
+void UdpLink::on_media(Time now) {
+  if (phase_ != Phase::pinging) return;
+  unanswered_ = 0;
+  media_at_ = now;
+  probe_at_ = now + kMediaPause;
+}
+
+UdpLink::Event UdpLink::on_address(Address address, Time now) {
+  asked_ = false;
+  if (address == address_) {
+    other_.reset();
+    return Event::none;
+  }
+  if (other_ != address) {
+    other_ = std::move(address);
+    other_since_ = now;
+    probe_at_ = now + kConfirmAfter;
+    return Event::none;
+  }
+  if (media_at_ <= other_since_) return Event::address_changed;
+  // The server has followed by itself.
+  address_ = std::move(address);
+  other_.reset();
+  return Event::none;
 }
 
 UdpLink::Event UdpLink::on_datagram(ByteView datagram, Time now) {
@@ -60,8 +94,13 @@ UdpLink::Event UdpLink::on_datagram(ByteView datagram, Time now) {
     next_ = kNever;
     return Event::discovered;
   }
+  if (phase_ != Phase::pinging) return Event::none;
+  if (auto answer = decode_discovery_response(datagram)) {
+    if (!asked_ || answer->ssrc != ssrc_ || answer->port == 0) return Event::none;
+    return on_address({std::move(answer->address), answer->port}, now);
+  }
   const auto sequence = decode_ping_reply(datagram);
-  if (phase_ != Phase::pinging || !sequence) return Event::none;
+  if (!sequence) return Event::none;
   const std::uint32_t age = sequence_ - *sequence;
   if (age >= sent_at_.size() || *sequence == 0) return Event::none;
   rtt_ = now - sent_at_[*sequence % sent_at_.size()];
@@ -72,6 +111,10 @@ UdpLink::Event UdpLink::on_datagram(ByteView datagram, Time now) {
 }
 
 UdpLink::Event UdpLink::advance(Time now) {
+  if (now >= probe_at_) {
+    probe_at_ = kNever;
+    ping(now);
+  }
   if (now < next_) return Event::none;
   if (phase_ == Phase::discovering) {
     if (tries_ >= kDiscoveryTries) {
@@ -87,7 +130,6 @@ UdpLink::Event UdpLink::advance(Time now) {
     return Event::none;
   }
   const bool dead = answered_ && unanswered_ >= kDeadAfter;
-  if (dead) answered_ = false;
   ping(now);
   next_ = now + kPingInterval;
   return dead ? Event::path_dead : Event::none;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -13,16 +14,26 @@
 namespace dv::voice {
 
 /**
- * The control traffic of the voice server's UDP port: IP discovery (one request a second, six
- * tries), then a ping at once and every 5 s, which keeps NAT and server sending and tells whether
- * the path is alive.
+ * The control traffic of the voice server's UDP port: IP discovery (a request every half second,
+ * twelve tries), then a ping at once, every 5 s, and when packets stop coming. It keeps NAT and
+ * server sending and tells whether the path is alive. Each ping comes with another discovery
+ * request: a NAT that has changed its mind lets pings through, while the server goes on sending to
+ * the old address.
  */
 class UdpLink {
  public:
-  enum class Event : std::uint8_t { none, discovered, discovery_failed, pong, path_dead };
+  enum class Event : std::uint8_t {
+    none,
+    discovered,
+    discovery_failed,
+    pong,
+    path_dead,
+    address_changed,
+  };
   struct Address {
     std::string ip;
     std::uint16_t port = 0;
+    bool operator==(const Address &) const = default;
   };
 
   void discover(Ssrc ssrc, Time now);
@@ -31,11 +42,17 @@ class UdpLink {
   void ping(Time now);
   void stop();
 
-  Event on_datagram(ByteView datagram, Time now);
-  /** `path_dead`: three pings in a row unanswered by a server that has answered before; told once.
+  /**
+   * `address_changed`: two answers half a second apart name the same other address, and no packet
+   * came in between.
    */
+  Event on_datagram(ByteView datagram, Time now);
+  /** Packets arrive: a sign of life. */
+  void on_media(Time now);
+  /** `path_dead`: three pings in a row unanswered by a server that has answered before, and no
+   * packets; told with each further ping. */
   Event advance(Time now);
-  Time next_wakeup() const { return next_; }
+  Time next_wakeup() const { return std::min(next_, probe_at_); }
   std::vector<Bytes> take_datagrams() { return std::exchange(out_, {}); }
 
   const Address &address() const { return address_; }
@@ -47,6 +64,7 @@ class UdpLink {
  private:
   enum class Phase : std::uint8_t { stopped, discovering, discovered, pinging };
   void request();
+  Event on_address(Address address, Time now);
 
   Phase phase_ = Phase::stopped;
   Ssrc ssrc_ = 0;
@@ -58,6 +76,11 @@ class UdpLink {
   bool answered_ = false;
   Time rtt_{};
   Time next_ = kNever;
+  Time probe_at_ = kNever;  // a ping out of turn
+  Time media_at_{};
+  bool asked_ = false;            // for the address, while pinging
+  std::optional<Address> other_;  // it may have become this one
+  Time other_since_{};
   std::uint64_t pings_ = 0;  // over all sessions
   std::uint64_t pongs_ = 0;
   std::vector<Bytes> out_;

@@ -118,8 +118,16 @@ void VoiceConnection::Impl::on_udp_event(UdpLink::Event event, Time now) {
       // The gateway's socket may be fine, so a Resume would change nothing about the media path.
       if (state_ == State::ready) begin_backoff("the voice server stopped answering over UDP", now);
       break;
+    case UdpLink::Event::address_changed:
+      on_address_changed(now);
+      break;
   }
   send_udp();
+}
+
+void VoiceConnection::Impl::on_rtp_received(Time now) {
+  watchdog_.on_received(now);
+  udp_.on_media(now);
 }
 
 void VoiceConnection::Impl::on_media_broken() {
@@ -256,7 +264,7 @@ void VoiceConnection::on_udp_failed(std::string_view text, Time now) {
 void VoiceConnection::on_udp_control(ByteView datagram, Time now) {
   impl_->on_udp_control(datagram, now);
 }
-void VoiceConnection::on_rtp_received(Time now) { impl_->watchdog_.on_received(now); }
+void VoiceConnection::on_rtp_received(Time now) { impl_->on_rtp_received(now); }
 void VoiceConnection::on_rtp_opened(Time) { impl_->watchdog_.on_opened(); }
 void VoiceConnection::watch_opened() { impl_->watchdog_.watch_opened(); }
 void VoiceConnection::on_media_broken(Time) { impl_->on_media_broken(); }

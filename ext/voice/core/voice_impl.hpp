@@ -49,6 +49,7 @@ class VoiceConnection::Impl {
   void on_udp_open(Time now);
   void on_udp_failed(std::string_view text, Time now);
   void on_udp_control(ByteView datagram, Time now);
+  void on_rtp_received(Time now);
   void on_media_broken();
   std::vector<SessionId> unfinished_sessions() const;
 
@@ -144,6 +145,7 @@ class VoiceConnection::Impl {
   void begin_verdict(CloseCode code, const char *meaning, Time now);
   void verdict_expired(Time now);
   void leave_and_rejoin(Time now);
+  void on_address_changed(Time now);
   void protocol_failure(const std::string &why, Time now);
   void note_service(Time now);
   bool spend_chance(unsigned chances, Time now);
@@ -193,6 +195,7 @@ class VoiceConnection::Impl {
   std::uint32_t resume_tries_ = 0;
   Time ready_since_ = kNever;
   unsigned spent_chances_ = 0;
+  Time address_kept_until_{};  ///< a change of the own address before it is one of many
   std::map<SessionId, Time> session_ends_;
 };
 

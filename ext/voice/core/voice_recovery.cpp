@@ -107,6 +107,15 @@ void VoiceConnection::Impl::begin_backoff(const std::string &why, Time now, bool
   tell(Reconnecting{false, false, why});
 }
 
+/** The server sends to an address that is not ours any more; only a new session tells it ours. */
+void VoiceConnection::Impl::on_address_changed(Time now) {
+  if (state_ != State::ready) return;
+  begin_backoff("this machine's address has changed on its way to the voice server", now);
+  // Nobody else is in trouble, so haste harms nobody, unless the address never settles.
+  if (now >= address_kept_until_) deadline_ = now;
+  address_kept_until_ = now + kGoodService;
+}
+
 /** Leaving first is what makes the main gateway hand out fresh credentials. */
 void VoiceConnection::Impl::leave_and_rejoin(Time now) {
   if (!main_up_) {

@@ -177,6 +177,9 @@ void VoiceConnection::Impl::on_resumed(Time now) {
   resume_tries_ = 0;
   backoff_.on_healthy(now);
   watchdog_.start(false, now);
+  // What took the socket away may have taken the address as well.
+  udp_.ping(now);
+  send_udp();
   stats_.resumes++;
   tell(Resumed{});
 }

@@ -376,7 +376,7 @@ void FakeDiscord::on_udp(const Bytes &datagram) {
   if (!udp_answers) return;
   Bytes answer;
   if (const auto ssrc = decode_discovery_request(datagram)) {
-    const auto reply = encode_discovery_response({*ssrc, "198.51.100.9", 40000});
+    const auto reply = encode_discovery_response({*ssrc, "198.51.100.9", external_port});
     answer.assign(reply.begin(), reply.end());
   } else if (const auto sequence = decode_ping(datagram)) {
     const auto reply = encode_ping_reply(*sequence);

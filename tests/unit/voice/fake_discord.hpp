@@ -78,6 +78,7 @@ class FakeDiscord {
   bool accept_resume = true;
   bool accept_voice_resume = true;
   bool udp_answers = true;
+  std::uint16_t external_port = 40000;  ///< of the client, as discovery tells it
   bool list_guild = true;
   bool list_channel = true;
   std::uint32_t user_limit = 0;

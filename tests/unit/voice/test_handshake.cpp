@@ -135,12 +135,12 @@ TEST_CASE("the preferred encryption mode is taken where it is offered, else the 
   }
 }
 
-TEST_CASE("discovery is tried six times, a second apart, then the session is begun anew") {
+TEST_CASE("discovery is tried twelve times, half a second apart, then the session is begun anew") {
   FakeDiscord discord;
   discord.udp_answers = false;
   discord.start();
-  discord.run(5500ms);
-  CHECK(discord.discoveries == 6);
+  discord.run(5750ms);
+  CHECK(discord.discoveries == 12);
   CHECK(discord.joins == 1);
   discord.run(2500ms);
   CHECK(discord.joins == 2);
@@ -189,6 +189,76 @@ TEST_CASE("a path that stops answering pings gets a new session, not a Resume") 
   CHECK(discord.joins == 2);
   discord.udp_answers = true;
   CHECK(discord.run_until([&] { return discord.ready(); }, 3s));
+}
+
+TEST_CASE("a path that dies while the voice gateway is away gets a new session after the Resume") {
+  FakeDiscord discord;
+  discord.start();
+  discord.run(20s);
+  discord.udp_answers = false;
+  discord.voice_reachable = false;
+  discord.close_voice(std::nullopt);
+  discord.run(30s);
+  CHECK(discord.joins == 1);
+  discord.voice_reachable = true;
+  CHECK(discord.run_until([&] { return discord.joins == 2; }, 10s));
+  CHECK(discord.voice->stats().resumes == 1);
+  discord.udp_answers = true;
+  CHECK(discord.run_until([&] { return discord.ready(); }, 2s));
+}
+
+TEST_CASE("packets are a sign of life, whatever becomes of the pings") {
+  FakeDiscord discord;
+  discord.start();
+  discord.run(20s);
+  discord.udp_answers = false;
+  for (int i = 0; i < 200; i++) {
+    discord.run(250ms);
+    discord.voice->on_rtp_received(discord.now);
+    discord.pump();
+  }
+  CHECK(discord.ready());
+  CHECK(discord.joins == 1);
+}
+
+TEST_CASE("a discovery request that is answered late is over within 2 s of the server's return") {
+  for (const Time away : {5400ms, 5600ms, 5900ms, 6100ms, 6500ms}) {
+    CAPTURE(away.count());
+    FakeDiscord discord;
+    discord.start();
+    discord.udp_answers = false;
+    discord.close_voice(4006);
+    discord.run_until([&] { return discord.joins == 2; });
+    discord.run(away);
+    discord.udp_answers = true;
+    CHECK(discord.run_until([&] { return discord.ready(); }, 2s));
+  }
+}
+
+TEST_CASE("another own address: a new session at once") {
+  FakeDiscord discord;
+  discord.start();
+  discord.run(20s);
+  SUBCASE("in the middle of speech") {
+    discord.voice->on_rtp_received(discord.now);
+    discord.pump();
+    discord.external_port++;
+    CHECK(discord.run_until([&] { return discord.joins == 2; }, 1100ms));
+  }
+  SUBCASE("together with the gateway's connection") {
+    discord.external_port++;
+    discord.close_voice(std::nullopt);
+    CHECK(discord.run_until([&] { return discord.joins == 2; }, 1100ms));
+    CHECK(discord.voice->stats().resumes == 1);
+  }
+  SUBCASE("while nobody speaks") {
+    discord.external_port++;
+    CHECK(discord.run_until([&] { return discord.joins == 2; }, 6s));
+  }
+  CHECK(discord.run_until([&] { return discord.ready(); }, 1s));
+  CHECK_FALSE(discord.told<Reconnecting>().back()->resume);
+  discord.run(60s);
+  CHECK(discord.joins == 2);
 }
 
 TEST_CASE("a server that never answers pings is believed to be alive") {
