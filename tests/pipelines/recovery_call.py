@@ -57,7 +57,7 @@ class Call:
 
     def talk_on(self):
         """Longer than the service may take to be heard again."""
-        self.server.stats_when(lambda s: s["at_ns"] > self.back_ns + BACK_WITHIN, "the time to be back")
+        self.server.stats_when(lambda s: s["at_ns"] > self.limit(), "the time to be back")
         talk_on(self.server, 75)
 
     def close(self):

@@ -40,7 +40,7 @@ def voice_name_unknown(directory):
         connect_failures(call, "voice-connect-failures")
         call.fault("move", endpoint="other", close=0)
         call.talk_on()
-        check(call, Want("4014", sessions=2))
+        check(call, Want("changes", sessions=2))
 
 
 def main_name_unknown(directory):

@@ -198,6 +198,7 @@ bool WsServer::start(const Certificates &certificates) {
 
 bool WsServer::resume_listening() {
   if (nonsense_ != nullptr) {
+    g_socket_service_stop(nonsense_);
     g_socket_listener_close(G_SOCKET_LISTENER(nonsense_));
     g_clear_object(&nonsense_);
   }
