@@ -153,11 +153,11 @@ std::shared_ptr<dv::Recording> dv_track_collector_recording(DvTrackCollector *se
   return self->state->recording;
 }
 
-GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc) {
+GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc, bool decoded) {
   GstPadTemplate *templ = gst_static_pad_template_get(&sink_template);
   GstPad *pad = gst_pad_new_from_template(templ, nullptr);
   gst_object_unref(templ);
-  auto *intake = new dv::FrameIntake(ssrc);
+  auto *intake = new dv::FrameIntake(ssrc, decoded);
   gst_pad_set_element_private(pad, intake);
   g_object_set_data_full(G_OBJECT(pad), "dv-intake", intake, free_intake);
   gst_pad_set_chain_function(pad, GST_DEBUG_FUNCPTR(collector_chain));

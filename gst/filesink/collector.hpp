@@ -21,8 +21,11 @@ GstElement *dv_track_collector_new();
 void dv_track_collector_set_recording(DvTrackCollector *self,
                                       std::shared_ptr<dv::Recording> recording);
 std::shared_ptr<dv::Recording> dv_track_collector_recording(DvTrackCollector *self);
-/** A new active pad for an SSRC, added to the element; transfer none. */
-GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc);
+/**
+ * A new active pad for an SSRC, added to the element; transfer none. `decoded`: it brings the
+ * samples of packets that come over another pad as well.
+ */
+GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc, bool decoded);
 void dv_track_collector_remove_pad(DvTrackCollector *self, GstPad *pad);
 /** Who speaks on a pad, told from before a decoder. */
 void dv_track_collector_identify(GstPad *pad, guint64 user, guint32 session);

@@ -17,7 +17,9 @@ namespace {
 
 // Encoder and decoder delay of MP3 at any rate: files without a LAME tag play that much late.
 constexpr std::uint64_t kMp3Delay = 1105;
-constexpr std::uint32_t kOpusPage = 48 * 180;
+constexpr std::uint32_t kOpusPage = 48 * 180, kOpusSilencePage = 48000;
+// A packet this short holds silence.
+constexpr std::size_t kOpusSilence = 3;
 constexpr std::uint64_t kFlacBlock = 4096;
 constexpr auto kFinishLimit = std::chrono::seconds(10);
 
@@ -48,6 +50,8 @@ void tune(GstElement *element) {
   } else if (g_str_equal(factory, "flacenc")) {
     g_object_set(element, "blocksize", static_cast<guint>(kFlacBlock), "seekpoints", 0, nullptr);
   } else if (g_str_equal(factory, "opusenc")) {
+    // At a constant rate silence would take as much as speech.
+    gst_util_set_object_arg(G_OBJECT(element), "bitrate-type", "vbr");
     g_object_set(element, "bitrate", 64000, nullptr);
   }
 }
@@ -62,8 +66,7 @@ EncoderOutput::EncoderOutput(GstBin *host, std::unique_ptr<OutputFile> file, Set
 EncoderOutput::~EncoderOutput() { stop(); }
 
 bool EncoderOutput::build() {
-  const std::string name = "encoder_" + std::to_string(setup_.track);
-  bin_.reset(GST_ELEMENT(gst_object_ref_sink(gst_bin_new(name.c_str()))));
+  bin_.reset(GST_ELEMENT(gst_object_ref_sink(gst_bin_new(setup_.name.c_str()))));
   for (const char *factory : elements_of(setup_.format)) {
     GstElement *element = gst_element_factory_make(factory, nullptr);
     if (element == nullptr) {
@@ -125,8 +128,7 @@ std::optional<std::string> EncoderOutput::start() {
 }
 
 void EncoderOutput::push_start() {
-  const std::string id = "track-" + std::to_string(setup_.track);
-  gst_pad_push_event(feed_.get(), gst_event_new_stream_start(id.c_str()));
+  gst_pad_push_event(feed_.get(), gst_event_new_stream_start(setup_.name.c_str()));
   gst_pad_push_event(feed_.get(), gst_event_new_caps(caps_of(setup_.pcm).get()));
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_TIME);
@@ -231,7 +233,8 @@ std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer 
   if (!samples) return std::nullopt;
   // What the encoder adds behind the end is nothing but padding.
   if (ogg_->samples() >= fed_ * 48000 / setup_.pcm.rate) return std::nullopt;
-  const Bytes pages = ogg_->add(packet, *samples, kOpusPage);
+  const std::uint32_t page = packet.size() <= kOpusSilence ? kOpusSilencePage : kOpusPage;
+  const Bytes pages = ogg_->add(packet, *samples, page);
   return file_->write_at(file_->size(), pages);
 }
 

@@ -16,7 +16,7 @@
 namespace dv {
 
 /**
- * PCM through stock encoder elements into a file. The elements sit in a bin `encoder_N` inside the
+ * PCM through stock encoder elements into a file. The elements sit in a bin inside the
  * sink, so that applications can reach them, and have no thread of their own: they run in that of
  * whoever writes. Where a profile brings queues, the end of the file is waited for.
  *
@@ -28,7 +28,7 @@ class EncoderOutput final : public TrackOutput {
   struct Setup {
     TrackFormat format = TrackFormat::flac;
     GstEncodingProfile *profile = nullptr;  ///< borrowed; for TrackFormat::profile
-    unsigned track = 1;
+    std::string name;                       ///< of the bin
     std::uint32_t serial = 0;
     PcmFormat pcm;
     TrackTags tags;

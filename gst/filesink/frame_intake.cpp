@@ -113,6 +113,7 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
   stream_ = frame.stream;
   frame.pcm = pcm_;
   frame.opus = opus_;
+  frame.decoded = decoded_;
   frame.position = running_time(GST_BUFFER_PTS(buffer.get()));
   frame.buffer = std::move(buffer);
   if (!(opus_ ? fill_opus(frame) : fill_pcm(frame))) {

@@ -17,7 +17,8 @@ namespace dv {
  */
 class FrameIntake {
  public:
-  explicit FrameIntake(Ssrc ssrc) : ssrc_(ssrc) {}
+  /** `decoded`: samples of packets that come over another pad as well. */
+  explicit FrameIntake(Ssrc ssrc, bool decoded = false) : ssrc_(ssrc), decoded_(decoded) {}
 
   Ssrc ssrc() const { return ssrc_; }
   /** False when these caps cannot be recorded. */
@@ -38,6 +39,7 @@ class FrameIntake {
   bool fill_pcm(TrackFrame &frame);
 
   const Ssrc ssrc_;
+  const bool decoded_;
   std::atomic<UserId> user_{0};
   std::atomic<std::uint32_t> session_{0};
   GstSegment segment_{};

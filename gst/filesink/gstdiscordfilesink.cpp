@@ -30,8 +30,10 @@
 #include "gst/filesink/gstdiscordfilesink.hpp"
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gst/filesink/collector.hpp"
 #include "gst/filesink/frame_intake.hpp"
@@ -79,9 +81,15 @@ bool begin_recording(GstDiscordFileSink *self) {
     return false;
   }
   dv::RecordingConfig config;
+  std::optional<std::string> contradiction;
   {
     dv::ObjectLock lock(self);
     config = self->settings->config();
+    contradiction = self->settings->contradiction();
+  }
+  if (contradiction) {
+    GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("%s.", contradiction->c_str()), (nullptr));
+    return false;
   }
   if (auto problem = dv::template_error(config.location)) {
     GST_ELEMENT_ERROR(
@@ -103,8 +111,6 @@ bool begin_recording(GstDiscordFileSink *self) {
                         ("Exports are made from the session index: set index-location, too."),
                         (nullptr));
   }
-  self->reporter->set_format(
-      config.format == dv::TrackFormat::profile ? "profile" : dv::extension_of(config.format));
   dv_track_collector_set_recording(
       self->collector,
       std::make_shared<dv::Recording>(GST_BIN(self), *self->reporter, std::move(config)));
@@ -155,22 +161,22 @@ GstStateChangeReturn dv_discord_file_sink_change_state(GstElement *element,
   return result;
 }
 
-/** What decodes the Opus of one SSRC for formats that are not Opus; the first element's sink. */
-GstPad *add_decoder(GstDiscordFileSink *self, guint32 ssrc, GstPad *collector_pad) {
-  const std::string name = "decoder_" + std::to_string(ssrc);
-  GstElement *decoder = gst_parse_bin_from_description_full(
-      "rtpopusdepay ! opusdec plc=true ! audioconvert ! "
-      "audio/x-raw,format=S16LE,rate=48000,channels=2",
-      TRUE, nullptr, GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS, nullptr);
-  if (decoder == nullptr) return nullptr;
-  gst_object_set_name(GST_OBJECT(decoder), name.c_str());
-  gst_bin_add(GST_BIN(self), decoder);
-  dv::Ref<GstPad> src(gst_element_get_static_pad(decoder, "src"));
-  gst_pad_link(src.get(), collector_pad);
-  gst_element_sync_state_with_parent(decoder);
-  g_object_set_data_full(G_OBJECT(collector_pad), "dv-decoder", gst_object_ref(decoder),
-                         gst_object_unref);
-  return gst_element_get_static_pad(decoder, "sink");
+/** What stands between the pad of one SSRC and the collector. */
+struct Branch {
+  std::vector<dv::Ref<GstElement>> elements;  // children of the bin
+  std::vector<dv::Ref<GstPad>> pads;          // of the collector
+};
+
+void free_branch(gpointer branch) { delete static_cast<Branch *>(branch); }
+
+GstElement *add_to(GstDiscordFileSink *self, Branch &branch, const char *kind, guint32 ssrc,
+                   GstElement *element) {
+  if (element == nullptr) return nullptr;
+  gst_object_set_name(GST_OBJECT(element), (kind + std::to_string(ssrc)).c_str());
+  gst_bin_add(GST_BIN(self), element);
+  gst_element_sync_state_with_parent(element);
+  branch.elements.emplace_back(GST_ELEMENT(gst_object_ref(element)));
+  return element;
 }
 
 /** Decoders drop the frame meta: who speaks is read before them. */
@@ -182,13 +188,59 @@ GstPadProbeReturn identify_probe(GstPad *, GstPadProbeInfo *info, gpointer colle
   return GST_PAD_PROBE_OK;
 }
 
-bool needs_decoder(GstDiscordFileSink *self, GstPad *pad) {
+GstPad *add_collector_pad(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, bool decoded) {
+  GstPad *pad = dv_track_collector_add_pad(self->collector, ssrc, decoded);
+  branch.pads.emplace_back(GST_PAD(gst_object_ref(pad)));
+  return pad;
+}
+
+/** Decodes what comes out of `pad`, for formats that are not Opus. */
+bool add_decoder(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, GstPad *pad) {
+  GstPad *end = add_collector_pad(self, branch, ssrc, true);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, identify_probe, gst_object_ref(end),
+                    gst_object_unref);
+  GstElement *decoder = add_to(self, branch, "decoder_", ssrc,
+                               gst_parse_bin_from_description_full(
+                                   "rtpopusdepay ! opusdec plc=true ! audioconvert ! "
+                                   "audio/x-raw,format=S16LE,rate=48000,channels=2",
+                                   TRUE, nullptr, GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS, nullptr));
+  if (decoder == nullptr) return false;
+  dv::Ref<GstPad> in(gst_element_get_static_pad(decoder, "sink"));
+  dv::Ref<GstPad> out(gst_element_get_static_pad(decoder, "src"));
+  return gst_pad_link(out.get(), end) == GST_PAD_LINK_OK &&
+         gst_pad_link(pad, in.get()) == GST_PAD_LINK_OK;
+}
+
+/** Packets and their samples: both are recorded. */
+bool add_both(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, GstPad *pad) {
+  GstElement *tee = add_to(self, branch, "tee_", ssrc, gst_element_factory_make("tee", nullptr));
+  if (tee == nullptr) return false;
+  dv::Ref<GstPad> in(gst_element_get_static_pad(tee, "sink"));
+  dv::Ref<GstPad> packets(gst_element_request_pad_simple(tee, "src_%u"));
+  dv::Ref<GstPad> samples(gst_element_request_pad_simple(tee, "src_%u"));
+  return gst_pad_link(packets.get(), add_collector_pad(self, branch, ssrc, false)) ==
+             GST_PAD_LINK_OK &&
+         add_decoder(self, branch, ssrc, samples.get()) &&
+         gst_pad_link(pad, in.get()) == GST_PAD_LINK_OK;
+}
+
+/** In which forms the Opus of a pad is recorded. */
+struct Forms {
+  bool packets = true, samples = false;
+};
+
+Forms forms_of(GstDiscordFileSink *self, GstPad *pad) {
   dv::Ref<GstCaps> caps(gst_pad_get_current_caps(pad));
-  if (!caps || gst_caps_get_size(caps.get()) == 0) return false;
-  const bool rtp =
-      gst_structure_has_name(gst_caps_get_structure(caps.get(), 0), "application/x-rtp");
+  if (!caps || gst_caps_get_size(caps.get()) == 0) return {};
+  if (!gst_structure_has_name(gst_caps_get_structure(caps.get(), 0), "application/x-rtp")) {
+    return {};
+  }
   dv::ObjectLock lock(self);
-  return rtp && self->settings->resolved_format() != dv::TrackFormat::opus;
+  Forms forms{false, self->settings->mix != FALSE};
+  for (const auto format : self->settings->resolved_formats()) {
+    (format == dv::TrackFormat::opus ? forms.packets : forms.samples) = true;
+  }
+  return forms;
 }
 
 void on_pad_added(GstElement *, GstPad *pad, gpointer user) {
@@ -196,36 +248,34 @@ void on_pad_added(GstElement *, GstPad *pad, gpointer user) {
   unsigned ssrc = 0;
   dv::Ref<gchar> name(gst_pad_get_name(pad));
   if (sscanf(name.get(), "src_%u", &ssrc) != 1) return;
-  GstPad *collector_pad = dv_track_collector_add_pad(self->collector, ssrc);
-  g_object_set_data_full(G_OBJECT(pad), "dv-collector-pad", gst_object_ref(collector_pad),
-                         gst_object_unref);
-  if (!needs_decoder(self, pad)) {
-    gst_pad_link(pad, collector_pad);
-    return;
+  auto *branch = new Branch;
+  g_object_set_data_full(G_OBJECT(pad), "dv-branch", branch, free_branch);
+  const Forms forms = forms_of(self, pad);
+  bool linked = false;
+  if (!forms.samples) {
+    linked = gst_pad_link(pad, add_collector_pad(self, *branch, ssrc, false)) == GST_PAD_LINK_OK;
+  } else if (!forms.packets) {
+    linked = add_decoder(self, *branch, ssrc, pad);
+  } else {
+    linked = add_both(self, *branch, ssrc, pad);
   }
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, identify_probe, gst_object_ref(collector_pad),
-                    gst_object_unref);
-  dv::Ref<GstPad> in(add_decoder(self, ssrc, collector_pad));
-  if (!in || gst_pad_link(pad, in.get()) != GST_PAD_LINK_OK) {
-    GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN,
-                      ("Opus cannot be decoded: rtpopusdepay or opusdec is missing."), (nullptr));
-    return;
-  }
+  if (linked) return;
+  GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN,
+                    ("Opus cannot be decoded: rtpopusdepay, opusdec or tee is missing."),
+                    (nullptr));
 }
 
 void on_pad_removed(GstElement *, GstPad *pad, gpointer user) {
   auto self = DV_DISCORD_FILE_SINK(user);
-  auto collector_pad = GST_PAD(g_object_get_data(G_OBJECT(pad), "dv-collector-pad"));
-  if (collector_pad == nullptr) return;
-  gst_object_ref(collector_pad);
-  if (auto decoder = GST_ELEMENT(g_object_get_data(G_OBJECT(collector_pad), "dv-decoder"))) {
-    gst_element_set_locked_state(decoder, TRUE);
-    gst_element_set_state(decoder, GST_STATE_NULL);
-    gst_bin_remove(GST_BIN(self), decoder);
+  auto *branch = static_cast<Branch *>(g_object_steal_data(G_OBJECT(pad), "dv-branch"));
+  if (branch == nullptr) return;
+  for (auto &element : branch->elements) {
+    gst_element_set_locked_state(element.get(), TRUE);
+    gst_element_set_state(element.get(), GST_STATE_NULL);
+    gst_bin_remove(GST_BIN(self), element.get());
   }
-  dv_track_collector_remove_pad(self->collector, collector_pad);
-  g_object_set_data(G_OBJECT(pad), "dv-collector-pad", nullptr);
-  gst_object_unref(collector_pad);
+  for (auto &end : branch->pads) dv_track_collector_remove_pad(self->collector, end.get());
+  delete branch;
 }
 
 gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {
@@ -279,10 +329,18 @@ void set_property(GObject *object, guint id, const GValue *value, GParamSpec *ps
     if (self->reorder != nullptr) g_object_set_property(G_OBJECT(self->reorder), "latency", value);
     return;
   }
-  dv::ObjectLock lock(self);
-  if (!dv::set_sink_setting(*self->settings, id, value)) {
-    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  {
+    dv::ObjectLock lock(self);
+    if (!dv::set_sink_setting(*self->settings, id, value)) {
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    }
   }
+  if (id != dv::kPropPaused) return;
+  dv::guarded(self, 0, [&] {
+    auto recording = dv_track_collector_recording(self->collector);
+    if (recording) recording->set_paused(g_value_get_boolean(value), self->reporter->now());
+    return 0;
+  });
 }
 
 void get_property(GObject *object, guint id, GValue *value, GParamSpec *pspec) {

@@ -106,6 +106,9 @@ std::string start_text(std::int64_t unix_seconds) {
 }
 
 std::string expand_one(char placeholder, const TrackFacts &facts) {
+  if (facts.mix && std::string_view("unst").find(placeholder) != std::string_view::npos) {
+    return "mix";
+  }
   switch (placeholder) {
     case 'u':
       return facts.user != 0 ? std::to_string(facts.user) : "unknown-" + std::to_string(facts.ssrc);

@@ -10,8 +10,11 @@
 
 namespace dv {
 
-/** File formats of a track. `automatic`: by the extension of the location, else WAV. */
-enum class TrackFormat : std::uint8_t { automatic, wav, mp3, flac, opus, profile };
+/**
+ * File formats of a track. `automatic`: by the extension of the location, else WAV; `mix`: no file
+ * of its own, but added to that of all.
+ */
+enum class TrackFormat : std::uint8_t { automatic, wav, mp3, flac, opus, profile, mix };
 
 /** What a file name may be made of. */
 struct TrackFacts {
@@ -22,6 +25,7 @@ struct TrackFacts {
   std::int64_t start_unix = 0;  ///< wall-clock start of the recording, seconds since 1970
   std::string extension;        ///< without dot
   unsigned part = 1;            ///< number of the part, from 1
+  bool mix = false;             ///< of all speakers: `mix` takes the place of `%u %n %s %t`
 };
 
 /**

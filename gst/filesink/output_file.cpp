@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "gst/filesink/naming.hpp"
 
@@ -89,7 +91,33 @@ std::optional<FileError> OutputFile::create(const std::string &path, const Optio
   return failure("create", EEXIST);
 }
 
+std::size_t OutputFile::read_at(std::uint64_t offset, Bytes &into) const {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t n =
+        pread(fd_, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
 std::optional<FileError> OutputFile::write_at(std::uint64_t offset, ByteView bytes) {
+  if (options_.buffer > 0 && offset == size()) {
+    waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+    return waiting_.size() < options_.buffer ? std::nullopt : flush();
+  }
+  if (auto error = flush()) return error;
+  return store(offset, bytes);
+}
+
+std::optional<FileError> OutputFile::flush() {
+  const Bytes bytes = std::exchange(waiting_, {});
+  return store(size_, bytes);
+}
+
+std::optional<FileError> OutputFile::store(std::uint64_t offset, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t n = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
@@ -102,6 +130,7 @@ std::optional<FileError> OutputFile::write_at(std::uint64_t offset, ByteView byt
 }
 
 std::optional<FileError> OutputFile::extend_to(std::uint64_t size) {
+  if (auto error = flush()) return error;
   if (size <= size_) return std::nullopt;
   if (ftruncate(fd_, static_cast<off_t>(size)) != 0) return failure("extend", errno);
   size_ = size;
@@ -109,6 +138,7 @@ std::optional<FileError> OutputFile::extend_to(std::uint64_t size) {
 }
 
 void OutputFile::truncate_to(std::uint64_t size) {
+  if (size >= size_) waiting_.resize(std::min<std::size_t>(waiting_.size(), size - size_));
   if (size < size_ && ftruncate(fd_, static_cast<off_t>(size)) == 0) size_ = size;
 }
 
@@ -132,8 +162,8 @@ std::optional<FileError> OutputFile::rename_into_place() {
 
 std::optional<FileError> OutputFile::finish() {
   if (fd_ < 0) return std::nullopt;
-  std::optional<FileError> error;
-  if (options_.sync && fsync(fd_) != 0) error = failure("save", errno);
+  std::optional<FileError> error = flush();
+  if (options_.sync && fsync(fd_) != 0 && !error) error = failure("save", errno);
   const int closed = close(fd_);
   fd_ = -1;
   // EINTR of close(2) on Linux: the descriptor is gone and the data is with the kernel.

@@ -27,6 +27,7 @@ class OutputFile {
   struct Options {
     bool overwrite = false;  ///< replace a file of that name when complete
     bool sync = false;       ///< data and name survive a power cut once `finish` has returned
+    std::size_t buffer = 0;  ///< bytes that may wait in the process; a kill loses them
   };
 
   OutputFile() = default;
@@ -36,6 +37,8 @@ class OutputFile {
 
   /** Creates `path.part`; when the name is taken, the one with -2, -3 … before the extension. */
   std::optional<FileError> create(const std::string &path, const Options &options);
+  /** Reads as much as is there; how much that was. */
+  std::size_t read_at(std::uint64_t offset, Bytes &into) const;
   /** Writes all of it at `offset`; what lies between the end and the offset reads as zero. */
   std::optional<FileError> write_at(std::uint64_t offset, ByteView bytes);
   /** Makes the file longer without writing: the new part reads as zero and takes no space. */
@@ -49,9 +52,12 @@ class OutputFile {
   int fd() const { return fd_; }
   const std::string &path() const { return path_; }
   std::string part_path() const { return path_ + ".part"; }
-  std::uint64_t size() const { return size_; }
+  /** With what waits in the process. */
+  std::uint64_t size() const { return size_ + waiting_.size(); }
 
  private:
+  std::optional<FileError> flush();
+  std::optional<FileError> store(std::uint64_t offset, ByteView bytes);
   std::optional<FileError> rename_into_place();
   FileError failure(const char *doing, int code) const;
 
@@ -60,6 +66,7 @@ class OutputFile {
   unsigned number_ = 1;
   int fd_ = -1;
   std::uint64_t size_ = 0;
+  Bytes waiting_;  ///< belongs behind the end
 };
 
 /** Nothing if files can be created in `directory`, else why not. */

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "gst/filesink/recording.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
-#include "gst/filesink/encoder_output.hpp"
 #include "gst/filesink/export/export.hpp"
-#include "gst/filesink/ogg_output.hpp"
 #include "gst/filesink/unfinished.hpp"
-#include "gst/filesink/wav_output.hpp"
 
 namespace dv {
 namespace {
@@ -25,20 +20,42 @@ constexpr auto kKeeperPeriod = std::chrono::milliseconds(500);
 // Everything that is kept per user is bounded: ids come from the network.
 constexpr std::size_t kMaxTracks = 10000;
 
+std::vector<TrackFormat> kinds_of(const RecordingConfig &config) {
+  std::vector<TrackFormat> kinds = config.formats;
+  if (config.mix) kinds.push_back(TrackFormat::mix);
+  return kinds;
+}
+
+/** Packets go untouched into Opus, samples into the rest; where both come, Opus takes packets. */
+bool takes(TrackFormat format, const TrackFrame &frame) {
+  return format == TrackFormat::opus ? frame.opus || !frame.decoded : !frame.opus;
+}
+
+std::uint64_t stream_id(const FrameSource &source) {
+  return std::uint64_t{source.session} << 32 | source.ssrc;
+}
+
 unsigned writer_threads() { return std::clamp(std::thread::hardware_concurrency(), 2u, 4u); }
 
 }  // namespace
 
 Recording::Recording(GstBin *bin, RecordingListener &listener, RecordingConfig config)
-    : bin_(bin),
-      listener_(listener),
+    : listener_(listener),
       config_(std::move(config)),
+      kinds_(kinds_of(config_)),
+      maker_(
+          bin, config_, [this](UserId user) { return name_of(user); },
+          [this](const TrackReport &closed, const TrackReport &opened) {
+            part_rolled(closed, opened);
+          }),
       log_([this](const FileError &error) {
         warn_once(error, "The recording goes on without an index.");
       }),
-      pool_(std::make_unique<StrandPool>(writer_threads())) {
-  origin_.start = config_.wall_start;
+      pool_(std::make_unique<StrandPool>(writer_threads())),
+      pauses_(config_.cut_pauses) {
+  if (config_.durability == Durability::power) flusher_ = Flusher::shared();
   if (!config_.index_location.empty()) begin_index();
+  if (config_.paused) set_paused(true, Time{});
   keeper_ = std::thread([this] { keep(); });
 }
 
@@ -49,25 +66,25 @@ void Recording::begin_index() {
                                   : std::nullopt;
   if (!log_.open(config_.index_location)) return;
   if (killed && log_.is_alone()) take_over(*killed);
-  log_.begin({config_.location, config_.extension, config_.wall_start, origin_.continued});
+  if (flusher_) flusher_->add(this, directory_of(config_.index_location));
+  log_.begin({config_.location, extension_of(config_.formats.front()), config_.wall_start,
+              maker_.origin().continued});
 }
 
 void Recording::take_over(const exporter::Session &killed) {
   for (const JsonLine &line : complete_killed(killed, config_.wall_start)) log_.add(line);
-  origin_.continued = true;
-  origin_.start = killed.started;
-  origin_.parts = killed.last_part;
+  maker_.origin() = {true, killed.started, killed.last_part};
   for (const auto &track : killed.tracks) {
     last_number_ = std::max(last_number_, track.number);
     if (track.user == 0) continue;
-    numbers_.try_emplace(track.user, track.number);
+    numbers_[track.user] = track.number;
     if (!track.name.empty()) names_[track.user] = track.name;
   }
 }
 
 Recording::~Recording() {
   stop();
-  for (auto &[path, fd] : directories_) close(fd);
+  if (flusher_) flusher_->remove(this);
 }
 
 void Recording::count_malformed() {
@@ -97,30 +114,36 @@ std::string Recording::name_of(UserId user) const {
   return it == names_.end() ? std::string() : it->second;
 }
 
-std::shared_ptr<Track> Recording::track_for(const FrameSource &source) {
-  const Key key = source.user != 0 ? Key{true, source.user}
-                                   : Key{false, std::uint64_t{source.session} << 32 | source.ssrc};
+std::shared_ptr<Track> Recording::track_for(const FrameSource &source, std::size_t kind,
+                                            const PcmFormat &pcm) {
+  const bool known = source.user != 0;
+  const Key key{known, known ? source.user : stream_id(source), kind};
   std::lock_guard lock(mutex_);
   if (finishing_) return nullptr;
   auto &track = tracks_[key];
   if (track) return track;
-  if (tracks_.size() > kMaxTracks) {
+  if (tracks_.size() > kMaxTracks * kinds_.size()) {
     tracks_.erase(key);
     return nullptr;
   }
-  TrackInfo info{number_for_locked(source.user), source.user, source.ssrc, {}};
+  TrackInfo info{number_for_locked(source), source.user, source.ssrc, {}};
+  info.format = kinds_[kind];
+  info.primary = kind == 0;
   if (auto it = names_.find(source.user); it != names_.end()) info.name = it->second;
   Track::Config config{{48000, config_.silence, config_.from_first}, config_.max_queued};
+  if (info.format == TrackFormat::mix) {
+    if (!mix_pcm_) mix_pcm_ = pcm;
+    config.pcm = mix_pcm_;
+  }
   track = std::make_shared<Track>(*this, *pool_, info, config);
-  ++counters_.tracks;
+  if (info.primary) ++counters_.tracks;
   return track;
 }
 
-unsigned Recording::number_for_locked(UserId user) {
-  const auto known = numbers_.find(user);
-  if (known != numbers_.end()) return known->second;
-  if (user != 0) numbers_[user] = last_number_ + 1;
-  return ++last_number_;
+unsigned Recording::number_for_locked(const FrameSource &source) {
+  auto &number = source.user != 0 ? numbers_[source.user] : unknown_numbers_[stream_id(source)];
+  if (number == 0) number = ++last_number_;
+  return number;
 }
 
 void Recording::note_binding(const FrameSource &source) {
@@ -134,28 +157,46 @@ void Recording::note_binding(const FrameSource &source) {
   log_.ssrc(source.session, source.ssrc, source.user);
 }
 
+bool Recording::place(TrackFrame &frame) {
+  std::lock_guard lock(mutex_);
+  if (frame.position == kNever) return !pauses_.paused();
+  const Time length = time_of(static_cast<std::int64_t>(frame.samples), frame.pcm.rate);
+  received_ = std::max(received_, frame.position + length);
+  const auto placed = pauses_.place(frame.position);
+  if (!placed) return false;
+  frame.position = *placed;
+  // Numbers that are missing over a pause are not lost: it begins a new stream.
+  frame.stream += std::uint64_t{pauses_.count()} << 48;
+  end_ = std::max(end_, frame.position + length);
+  return true;
+}
+
+Track::Push Recording::push_to(const FrameSource &source, std::size_t kind, TrackFrame &&frame) {
+  auto track = track_for(source, kind, frame.pcm);
+  return track ? track->push(std::move(frame), !live_.load()) : Track::Push::failed;
+}
+
 bool Recording::push(const FrameSource &source, TrackFrame &&frame) {
   note_binding(source);
-  const Time end =
-      frame.position == kNever
-          ? Time{}
-          : frame.position + time_of(static_cast<std::int64_t>(frame.samples), frame.pcm.rate);
-  auto track = track_for(source);
-  const Track::Push result =
-      track ? track->push(std::move(frame), !live_.load()) : Track::Push::failed;
-  {
+  const bool placed = place(frame);
+  bool full = false;
+  for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
+    if (!takes(kinds_[kind], frame)) continue;
+    const auto result = placed ? push_to(source, kind, frame.share()) : Track::Push::ok;
+    full = full || result == Track::Push::full;
     std::lock_guard lock(mutex_);
-    ++counters_.frames;
-    end_ = std::max(end_, end);
     if (result == Track::Push::full) ++counters_.dropped_queue_full;
     if (result == Track::Push::failed) ++counters_.dropped_failed;
-    if (failed_) return false;
+    if (kind > 0) continue;
+    ++counters_.frames;
+    if (!placed) ++counters_.dropped_paused;
   }
-  if (result == Track::Push::full) {
+  if (full) {
     warn_once({ETIMEDOUT, "keep up with", config_.location},
               "The storage is too slow; what did not fit into the queue is recorded as silence.");
   }
-  return true;
+  std::lock_guard lock(mutex_);
+  return !failed_;
 }
 
 void Recording::set_name(UserId user, const std::string &name) {
@@ -184,21 +225,43 @@ void Recording::set_present(UserId user, bool present) {
   log_.present(user, present, at);
 }
 
-void Recording::note_clock(Time running, Time since_1970) { log_.clock(running, since_1970); }
+void Recording::note_clock(Time running, Time since_1970) {
+  Time at{};
+  {
+    std::lock_guard lock(mutex_);
+    at = pauses_.position(running);
+  }
+  log_.clock(at, since_1970);
+}
+
+void Recording::set_paused(bool paused, std::optional<Time> now) {
+  // What is not live does not run by the clock.
+  const auto at = live_.load() ? now : std::nullopt;
+  Time when{};
+  {
+    std::lock_guard lock(mutex_);
+    const Time running = std::max(at.value_or(received_), pauses_at_);
+    if (!pauses_.set(paused, running)) return;
+    pauses_at_ = running;
+    when = pauses_.position(running);
+  }
+  log_.paused(paused, when);
+}
 
 void Recording::add_marker(std::optional<Time> at, const std::string &text) {
   Time when{};
   {
     std::lock_guard lock(mutex_);
     ++counters_.markers;
-    when = at.value_or(end_);
+    when = at ? pauses_.position(*at) : end_;
   }
   log_.marker(when, text);
 }
 
 void Recording::advance(Time position) {
   std::lock_guard lock(mutex_);
-  end_ = std::max(end_, position);
+  received_ = std::max(received_, position);
+  end_ = std::max(end_, pauses_.position(position));
 }
 
 void Recording::finish(const std::string &reason) {
@@ -210,7 +273,7 @@ void Recording::finish(const std::string &reason) {
     if (finishing_) return;
     finishing_ = true;
     reason_ = reason;
-    if (now) end_ = std::max(end_, *now);
+    if (now) end_ = std::max(end_, pauses_.position(*now));
     end = end_;
     for (auto &[key, track] : tracks_) tracks.push_back(track);
     finished_ = tracks.empty();
@@ -221,6 +284,7 @@ void Recording::finish(const std::string &reason) {
 }
 
 void Recording::conclude(const std::string &reason, Time end) {
+  finish_mix(end);
   log_.end(reason, end);
   if (config_.exports != 0 && log_.is_open()) {
     const auto result = exporter::export_index(config_.index_location, config_.exports, {});
@@ -239,11 +303,12 @@ RecordingCounters Recording::counters() const {
   }
   for (auto &track : tracks) {
     const TrackReport report = track->report();
+    if (report.info.format != TrackFormat::mix) sum.bytes += report.bytes;
+    if (!report.info.primary) continue;
     sum.samples += report.placement.samples;
     sum.silence_samples += report.placement.silence;
     sum.overlaps += report.placement.overlaps;
     sum.overlap_samples += report.placement.overlap_samples;
-    sum.bytes += report.bytes;
     sum.malformed += report.unusable;
   }
   return sum;
@@ -257,107 +322,76 @@ void Recording::warn_once(const FileError &error, const std::string &consequence
   listener_.on_warning(error, consequence);
 }
 
-TrackTags Recording::tags_for(const TrackInfo &info) const {
-  const std::string id =
-      info.user != 0 ? std::to_string(info.user) : "unknown, SSRC " + std::to_string(info.ssrc);
-  const std::string name = info.name.empty() ? id : valid_utf8(info.name);
-  return {name, name, "Discord user id " + id};
-}
-
-std::unique_ptr<TrackOutput> Recording::make_output(std::unique_ptr<OutputFile> file,
-                                                    const TrackInfo &info, const PcmFormat &pcm,
-                                                    bool opus, FileError &error) {
-  const TrackTags tags = tags_for(info);
-  const auto serial = static_cast<std::uint32_t>(0x44560000 + info.number);
-  std::optional<FileError> failure;
-  if (config_.format == TrackFormat::wav) {
-    auto wav = std::make_unique<WavOutput>(std::move(file), pcm, tags);
-    if (!(failure = wav->start())) return wav;
-  } else if (config_.format == TrackFormat::opus && opus) {
-    auto ogg = std::make_unique<OggOutput>(std::move(file), OpusHead{2, 0, 48000}, serial);
-    if (!(failure = ogg->start(tags))) return ogg;
-  } else {
-    const std::string path = file->path();
-    auto encoder = std::make_unique<EncoderOutput>(
-        bin_, std::move(file),
-        EncoderOutput::Setup{config_.format,
-                             reinterpret_cast<GstEncodingProfile *>(config_.profile.get()),
-                             info.number, serial, pcm, tags});
-    auto problem = encoder->start();
-    if (!problem) return encoder;
-    failure = FileError{ENOENT, *problem, path};
-  }
-  error = *failure;
-  return nullptr;
-}
-
-std::unique_ptr<TrackOutput> Recording::open_part(const TrackInfo &info, const PcmFormat &pcm,
-                                                  bool opus, unsigned part, FileError &error) {
-  // A name may have become known since the first frame.
-  TrackInfo named = info;
-  if (const std::string name = name_of(info.user); !name.empty()) named.name = name;
-  TrackFacts facts{named.user, named.name, named.ssrc, named.number, 0, config_.extension, part};
-  facts.start_unix = origin_.start.count() / 1000000000;
-  facts.part += origin_.parts;
-  auto file = std::make_unique<OutputFile>();
-  // What the killed run has left is of this recording, too.
-  const bool overwrite = config_.overwrite && !origin_.continued;
-  const OutputFile::Options options{overwrite, config_.durability == Durability::power};
-  if (auto failure = file->create(expand_template(config_.location, facts), options)) {
-    error = *failure;
-    return nullptr;
-  }
-  return make_output(std::move(file), named, pcm, opus, error);
-}
-
 std::unique_ptr<TrackOutput> Recording::open_output(const TrackInfo &info, const PcmFormat &pcm,
                                                     bool opus, FileError &error) {
-  const auto part_samples = static_cast<std::uint64_t>(samples_of(config_.max_file_time, pcm.rate));
-  if (part_samples == 0) return open_part(info, pcm, opus, 1, error);
-  return std::make_unique<SplitOutput>(
-      part_samples, opus ? 0 : pcm.frame_bytes(),
-      [this, info, pcm, opus](unsigned part, FileError &why) {
-        return open_part(info, pcm, opus, part, why);
-      },
-      [this, info, pcm](const SplitOutput::Part &closed, const SplitOutput::Part &opened) {
-        part_rolled(info, pcm, closed, opened);
-      });
+  if (info.format != TrackFormat::mix) return maker_.open(info, pcm, opus, error);
+  auto mix = mix_for(pcm, error);
+  return mix ? std::make_unique<MixInput>(std::move(mix)) : nullptr;
 }
 
-void Recording::part_rolled(const TrackInfo &info, const PcmFormat &pcm,
-                            const SplitOutput::Part &closed, const SplitOutput::Part &opened) {
-  auto at = [&pcm](std::uint64_t samples) {
-    return time_of(static_cast<std::int64_t>(samples), pcm.rate);
-  };
-  TrackReport report;
-  report.info = info;
-  report.location = closed.path;
-  report.part = closed.number + origin_.parts;
-  report.start = at(closed.start);
-  report.end = at(closed.start + closed.samples);
-  report.bytes = closed.bytes;
-  report.reason = "split";
-  log_.part_closed(report);
-  listener_.on_track_closed(report);
-  report.location = opened.path;
-  report.part = opened.number + origin_.parts;
-  report.start = report.end = at(opened.start);
-  log_.part_opened(report);
+std::shared_ptr<Mix> Recording::mix_for(const PcmFormat &pcm, FileError &error) {
+  std::shared_ptr<Mix> mix;
+  {
+    std::lock_guard lock(mix_mutex_);
+    if (mix_) return mix_;
+    auto file = maker_.open_mix(error);
+    if (!file) return nullptr;
+    mix = std::make_shared<Mix>(std::move(file), pcm, OutputMaker::mix_tags());
+    if (auto failure = mix->start()) {
+      error = *failure;
+      return nullptr;
+    }
+    mix_ = mix;
+  }
+  const TrackReport report = mix_report(*mix);
+  log_.mix("mix-opened", report);
   listener_.on_track_opened(report);
+  return mix;
+}
+
+TrackReport Recording::mix_report(const Mix &mix) const {
+  TrackReport report;
+  report.info = {0, 0, 0, "mix"};
+  report.location = mix.file().path();
+  return report;
+}
+
+void Recording::finish_mix(Time end) {
+  {
+    std::lock_guard lock(mix_mutex_);
+    if (!mix_) return;
+  }
+  const auto length = samples_of(end, mix_->format().rate);
+  if (auto error = mix_->finish(static_cast<std::uint64_t>(length))) {
+    warn_once(*error, "The mix is incomplete; the tracks are not concerned.");
+  }
+  TrackReport report = mix_report(*mix_);
+  report.end = time_of(static_cast<std::int64_t>(mix_->length()), mix_->format().rate);
+  report.bytes = mix_->file().size();
+  {
+    std::lock_guard lock(mutex_);
+    report.reason = reason_;
+  }
+  log_.mix("mix-closed", report);
+  listener_.on_track_closed(report);
+}
+
+void Recording::part_rolled(const TrackReport &closed, const TrackReport &opened) {
+  log_.part_closed(closed);
+  listener_.on_track_closed(closed);
+  log_.part_opened(opened);
+  listener_.on_track_opened(opened);
 }
 
 void Recording::track_opened(const TrackReport &report) {
-  const std::string directory = directory_of(report.location);
+  if (report.info.format == TrackFormat::mix) return;
   {
     std::lock_guard lock(mutex_);
     ++counters_.open_tracks;
-    if (config_.durability == Durability::power && !directories_.contains(directory)) {
-      const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd >= 0) directories_[directory] = fd;
-    }
   }
+  if (flusher_) flusher_->add(this, directory_of(report.location));
   TrackReport told = report;
-  told.part += origin_.parts;
+  told.part += maker_.origin().parts;
   log_.opened(told, name_of(report.info.user));
   listener_.on_track_opened(report);
 }
@@ -377,19 +411,26 @@ void Recording::track_failed(const TrackInfo &info, const FileError &error) {
   log_.track_failed(info, error);
   if (all) {
     listener_.on_error(error);
+  } else if (info.format == TrackFormat::mix) {
+    warn_once(error, "This speaker is missing from the mix from now on.");
   } else {
-    warn_once(error, "This speaker is not recorded any more; the others are.");
+    warn_once(error, "This file ends here; the others go on.");
   }
 }
 
 void Recording::track_closed(const TrackReport &report) {
-  log_.closed(report);
-  listener_.on_track_closed(report);
+  const bool is_file = report.info.format != TrackFormat::mix;
+  if (is_file) {
+    TrackReport told = report;
+    told.part += maker_.origin().parts;
+    log_.closed(told);
+    listener_.on_track_closed(report);
+  }
   std::string reason;
   Time end{};
   {
     std::lock_guard lock(mutex_);
-    if (!report.location.empty() && counters_.open_tracks > 0) --counters_.open_tracks;
+    if (is_file && !report.location.empty() && counters_.open_tracks > 0) --counters_.open_tracks;
     if (++closed_ < tracks_.size() || finished_) return;
     finished_ = true;
     reason = reason_;
@@ -398,17 +439,19 @@ void Recording::track_closed(const TrackReport &report) {
   conclude(reason, end);
 }
 
-void Recording::sync_all() {
-  std::vector<int> descriptors;
-  {
-    std::lock_guard lock(mutex_);
-    for (auto &[path, fd] : directories_) descriptors.push_back(fd);
+void Recording::check_flushed() {
+  const int error = flusher_ ? flusher_->take_error(this) : 0;
+  if (error != 0) {
+    warn_once({error, "save", config_.location},
+              "What was written in the last seconds may not survive a power cut.");
   }
-  for (int fd : descriptors) syncfs(fd);
 }
 
 void Recording::keep() {
-  const Time settled = config_.format == TrackFormat::wav ? kSettled : kSettledEncoded;
+  const bool encodes = std::any_of(kinds_.begin(), kinds_.end(), [](TrackFormat f) {
+    return f != TrackFormat::wav && f != TrackFormat::mix;
+  });
+  const Time settled = encodes ? kSettledEncoded : kSettled;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     keeper_wake_.wait_for(lock, kKeeperPeriod, [this] { return stopping_; });
@@ -417,10 +460,13 @@ void Recording::keep() {
     for (auto &[key, track] : tracks_) tracks.push_back(track);
     lock.unlock();
     const auto now = live_.load() ? listener_.now() : std::nullopt;
-    if (now && *now > settled) {
-      for (auto &track : tracks) track->advance(*now - settled);
+    lock.lock();
+    const Time reached = now && *now > settled ? pauses_.position(*now - settled) : Time{};
+    lock.unlock();
+    for (auto &track : tracks) {
+      if (reached > Time{}) track->advance(reached);
     }
-    if (config_.durability == Durability::power) sync_all();
+    check_flushed();
     tracks.clear();
     lock.lock();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <gst/pbutils/encoding-profile.h>
+#include <gst/gst.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -13,36 +13,16 @@
 #include <thread>
 
 #include "gst/filesink/export/session.hpp"
+#include "gst/filesink/flusher.hpp"
+#include "gst/filesink/mix.hpp"
+#include "gst/filesink/output_maker.hpp"
+#include "gst/filesink/pauses.hpp"
+#include "gst/filesink/recording_config.hpp"
 #include "gst/filesink/recording_log.hpp"
 #include "gst/filesink/stream_order.hpp"
 #include "gst/filesink/track.hpp"
 
 namespace dv {
-
-enum class Durability : std::uint8_t { process, power };
-
-struct RecordingConfig {
-  std::string location;
-  TrackFormat format = TrackFormat::wav;  ///< resolved, never `automatic`
-  Ref<GObject> profile;                   ///< a GstEncodingProfile, for TrackFormat::profile
-  std::string extension = "wav";
-  bool silence = true;
-  bool from_first = false;
-  bool overwrite = false;
-  Durability durability = Durability::process;
-  Time max_queued = 20s;
-  Time max_file_time{};        ///< length of a part; 0: one file per track
-  std::string index_location;  ///< empty: none
-  bool continues = true;       ///< go on with the recording that the index holds unfinished
-  std::uint32_t exports = 0;   ///< exporter::Format flags: made from the index at the end
-  Time wall_start{};           ///< since 1970, when the recording was started
-};
-
-struct RecordingCounters {
-  std::uint64_t tracks = 0, open_tracks = 0, failed_tracks = 0, frames = 0, samples = 0,
-                silence_samples = 0, overlaps = 0, overlap_samples = 0, bytes = 0,
-                dropped_queue_full = 0, dropped_failed = 0, malformed = 0, markers = 0;
-};
 
 /** What a recording tells the element. Called from several threads, with no lock held. */
 class RecordingListener {
@@ -86,6 +66,8 @@ class Recording final : public TrackHost {
   void set_live(bool live) { live_ = live; }
   /** The clock runs from here: ties running time to the time of day. */
   void note_clock(Time running, Time since_1970);
+  /** While paused, nothing is recorded. From `now`, or where it is not live, the last frame. */
+  void set_paused(bool paused, std::optional<Time> now);
   /** A note at a running time; without one, at the end of what was received. */
   void add_marker(std::optional<Time> at, const std::string &text);
   /** Time has come this far, although nobody speaks. */
@@ -99,34 +81,33 @@ class Recording final : public TrackHost {
   RecordingCounters counters() const;
 
  private:
-  using Key = std::pair<bool, std::uint64_t>;  // user known, user or session and SSRC
-
-  /** What this recording goes on with. Does not change once the threads run. */
-  struct Origin {
-    bool continued = false;
-    Time start{};        ///< wall clock of the first run, for `%d`
-    unsigned parts = 0;  ///< of earlier runs
+  /** A user, or an SSRC of which none is known, and which of the formats. */
+  struct Key {
+    bool known = false;
+    std::uint64_t id = 0;
+    std::size_t kind = 0;
+    auto operator<=>(const Key &) const = default;
   };
 
   void begin_index();
   void take_over(const exporter::Session &killed);
-  unsigned number_for_locked(UserId user);
-  std::shared_ptr<Track> track_for(const FrameSource &source);
+  unsigned number_for_locked(const FrameSource &source);
+  std::shared_ptr<Track> track_for(const FrameSource &source, std::size_t kind,
+                                   const PcmFormat &pcm);
+  /** Puts a frame on the time line; false while paused. */
+  bool place(TrackFrame &frame);
+  Track::Push push_to(const FrameSource &source, std::size_t kind, TrackFrame &&frame);
   void note_binding(const FrameSource &source);
   void warn_once(const FileError &error, const std::string &consequence);
   /** The last line of the index, what is made from it, and `on_finished`. */
   void conclude(const std::string &reason, Time end);
   void keep();
-  void sync_all();
-  TrackTags tags_for(const TrackInfo &info) const;
+  void check_flushed();
   std::string name_of(UserId user) const;
-  std::unique_ptr<TrackOutput> make_output(std::unique_ptr<OutputFile> file, const TrackInfo &info,
-                                           const PcmFormat &pcm, bool opus, FileError &error);
-
-  std::unique_ptr<TrackOutput> open_part(const TrackInfo &info, const PcmFormat &pcm, bool opus,
-                                         unsigned part, FileError &error);
-  void part_rolled(const TrackInfo &info, const PcmFormat &pcm, const SplitOutput::Part &closed,
-                   const SplitOutput::Part &opened);
+  std::shared_ptr<Mix> mix_for(const PcmFormat &pcm, FileError &error);
+  void finish_mix(Time end);
+  TrackReport mix_report(const Mix &mix) const;
+  void part_rolled(const TrackReport &closed, const TrackReport &opened);
 
   std::unique_ptr<TrackOutput> open_output(const TrackInfo &info, const PcmFormat &pcm, bool opus,
                                            FileError &error) override;
@@ -135,11 +116,12 @@ class Recording final : public TrackHost {
   void track_failed(const TrackInfo &info, const FileError &error) override;
   void track_closed(const TrackReport &report) override;
 
-  GstBin *bin_;
   RecordingListener &listener_;
   const RecordingConfig config_;
+  const std::vector<TrackFormat> kinds_;  ///< formats, and the mix
+  OutputMaker maker_;
   RecordingLog log_;
-  Origin origin_;
+  std::shared_ptr<Flusher> flusher_;  ///< for Durability::power
   StreamOrder order_;
   std::unique_ptr<StrandPool> pool_;
   std::atomic<bool> live_{false};
@@ -147,17 +129,24 @@ class Recording final : public TrackHost {
   mutable std::mutex mutex_;  // what follows; never held while calling a track's host or listener
   std::map<Key, std::shared_ptr<Track>> tracks_;
   std::map<UserId, unsigned> numbers_;  ///< of tracks, of this run and those before it
+  std::map<std::uint64_t, unsigned> unknown_numbers_;  ///< by session and SSRC
   unsigned last_number_ = 0;
   std::map<UserId, std::string> names_;
   std::map<UserId, bool> present_;
   std::map<std::pair<std::uint32_t, Ssrc>, UserId> bindings_;
   std::set<int> warned_;
-  std::map<std::string, int> directories_;  ///< open descriptors, for syncfs
+  Pauses pauses_;
+  std::optional<PcmFormat> mix_pcm_;  ///< of the first samples
   std::string reason_;
-  Time end_{};
+  Time pauses_at_{};  ///< running time of the last change
+  Time received_{};   ///< running time
+  Time end_{};        ///< on the time line
   RecordingCounters counters_;
   std::size_t closed_ = 0;
   bool finishing_ = false, finished_ = false, failed_ = false, stopping_ = false;
+
+  std::mutex mix_mutex_;  // the pointer, and making the file
+  std::shared_ptr<Mix> mix_;
 
   std::condition_variable keeper_wake_;
   std::thread keeper_;

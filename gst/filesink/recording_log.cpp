@@ -58,7 +58,18 @@ void RecordingLog::marker(Time at, const std::string &text) {
   add(JsonLine("marker").seconds("at", at).text("text", text));
 }
 
+void RecordingLog::copy(const char *type, const TrackReport &report) {
+  JsonLine line = line_of(type, report.info);
+  line.text("format", extension_of(report.info.format))
+      .number("part", report.part)
+      .text("file", report.location)
+      .seconds("start", report.start);
+  if (report.reason.empty()) return add(line);
+  add(line.seconds("end", report.end).number("bytes", report.bytes).text("reason", report.reason));
+}
+
 void RecordingLog::opened(const TrackReport &report, const std::string &name) {
+  if (!report.info.primary) return copy("copy-opened", report);
   add(line_of("track-opened", report.info)
           .number("ssrc", report.info.ssrc)
           .text("name", name)
@@ -68,6 +79,7 @@ void RecordingLog::opened(const TrackReport &report, const std::string &name) {
 }
 
 void RecordingLog::part_closed(const TrackReport &report) {
+  if (!report.info.primary) return copy("copy-closed", report);
   add(line_of("part-closed", report.info)
           .number("part", report.part)
           .text("file", report.location)
@@ -77,6 +89,7 @@ void RecordingLog::part_closed(const TrackReport &report) {
 }
 
 void RecordingLog::part_opened(const TrackReport &report) {
+  if (!report.info.primary) return copy("copy-opened", report);
   add(line_of("part-opened", report.info)
           .number("part", report.part)
           .text("file", report.location)
@@ -84,7 +97,7 @@ void RecordingLog::part_opened(const TrackReport &report) {
 }
 
 void RecordingLog::stretch(const TrackInfo &info, const Stretch &stretch) {
-  if (!is_open()) return;
+  if (!is_open() || !info.primary) return;
   const bool speech = stretch.kind == Stretch::Kind::speech;
   JsonLine line = line_of(speech ? "spurt" : "gap", info);
   line.seconds("start", stretch.start).seconds("length", stretch.end - stretch.start);
@@ -98,6 +111,7 @@ void RecordingLog::track_failed(const TrackInfo &info, const FileError &error) {
 }
 
 void RecordingLog::closed(const TrackReport &report) {
+  if (!report.info.primary) return copy("copy-closed", report);
   JsonLine line = line_of("track-closed", report.info);
   if (report.loudness) line.decimal("loudness", *report.loudness);
   add(line.text("file", report.location)
@@ -110,6 +124,17 @@ void RecordingLog::closed(const TrackReport &report) {
           .number("lost", report.lost)
           .number("concealed", report.concealed)
           .text("reason", report.reason));
+}
+
+void RecordingLog::mix(const char *type, const TrackReport &report) {
+  JsonLine line(type);
+  line.text("file", report.location).seconds("start", report.start);
+  if (report.reason.empty()) return add(line);
+  add(line.seconds("end", report.end).number("bytes", report.bytes).text("reason", report.reason));
+}
+
+void RecordingLog::paused(bool paused, Time at) {
+  add(JsonLine(paused ? "paused" : "resumed").seconds("at", at));
 }
 
 void RecordingLog::end(const std::string &reason, Time duration) {

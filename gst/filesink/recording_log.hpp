@@ -45,9 +45,14 @@ class RecordingLog {
   void stretch(const TrackInfo &info, const Stretch &stretch);
   void track_failed(const TrackInfo &info, const FileError &error);
   void closed(const TrackReport &report);
+  /** `type`: `mix-opened` or `mix-closed`. */
+  void mix(const char *type, const TrackReport &report);
+  void paused(bool paused, Time at);
   void end(const std::string &reason, Time duration);
 
  private:
+  void copy(const char *type, const TrackReport &report);
+
   std::function<void(const FileError &)> failed_;
   SessionIndex index_;
 };

@@ -11,12 +11,14 @@ GST_DEBUG_CATEGORY_EXTERN(discordfilesink_debug);
 namespace dv {
 namespace {
 
-GstStructure *track_structure(const char *name, const TrackReport &report, const char *format) {
+GstStructure *track_structure(const char *name, const TrackReport &report) {
+  const TrackFormat format = report.info.format;
   return gst_structure_new(
       name, "location", G_TYPE_STRING, report.location.c_str(), "user-id", G_TYPE_UINT64,
       static_cast<guint64>(report.info.user), "name", G_TYPE_STRING,
       valid_utf8(report.info.name).c_str(), "ssrc", G_TYPE_UINT, report.info.ssrc, "track",
-      G_TYPE_UINT, report.info.number, "format", G_TYPE_STRING, format, "start", G_TYPE_UINT64,
+      G_TYPE_UINT, report.info.number, "format", G_TYPE_STRING,
+      format == TrackFormat::profile ? "profile" : extension_of(format), "start", G_TYPE_UINT64,
       static_cast<guint64>(report.start.count() < 0 ? 0 : report.start.count()), nullptr);
 }
 
@@ -28,12 +30,12 @@ void post(GstElement *element, GstStructure *structure) {
 
 void Reporter::on_track_opened(const TrackReport &report) {
   GST_INFO_OBJECT(element_, "track %u opened", report.info.number);
-  post(element_, track_structure("discordfilesink-track-opened", report, format_));
+  post(element_, track_structure("discordfilesink-track-opened", report));
 }
 
 void Reporter::on_track_closed(const TrackReport &report) {
   GST_INFO_OBJECT(element_, "track %u closed", report.info.number);
-  GstStructure *s = track_structure("discordfilesink-track-closed", report, format_);
+  GstStructure *s = track_structure("discordfilesink-track-closed", report);
   gst_structure_set(s, "duration", G_TYPE_UINT64,
                     static_cast<guint64>((report.end - report.start).count()), "bytes",
                     G_TYPE_UINT64, static_cast<guint64>(report.bytes), "samples", G_TYPE_UINT64,
@@ -105,6 +107,7 @@ GstStructure *stats_structure(const RecordingCounters &c) {
       {"bytes", c.bytes},
       {"dropped-queue-full", c.dropped_queue_full},
       {"dropped-failed", c.dropped_failed},
+      {"dropped-paused", c.dropped_paused},
       {"dropped-malformed", c.malformed},
       {"markers", c.markers},
   };

@@ -22,8 +22,6 @@ class Reporter final : public RecordingListener {
 
   /** Running time means something. */
   void set_playing(bool playing) { playing_ = playing; }
-  /** Name of the format for messages; must be a literal. */
-  void set_format(const char *format) { format_ = format; }
   /** Called when every file is complete. Set before the first recording. */
   void set_finished(void (*finished)(GstElement *)) { finished_ = finished; }
   /** Counters of the last recording, kept for `stats` until the next. */
@@ -35,7 +33,6 @@ class Reporter final : public RecordingListener {
   mutable std::mutex mutex_;  // last_ alone
   RecordingCounters last_;
   std::atomic<bool> playing_{false};
-  std::atomic<const char *> format_{"wav"};
   void (*finished_)(GstElement *) = nullptr;
 };
 

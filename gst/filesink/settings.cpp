@@ -11,16 +11,25 @@ namespace {
 constexpr guint kDefaultLatency = 120;
 
 GType format_type() {
-  static const GEnumValue values[] = {
-      {static_cast<gint>(TrackFormat::automatic), "By the extension of the location, else WAV",
-       "auto"},
-      {static_cast<gint>(TrackFormat::wav), "WAV (RF64 beyond 4 GiB)", "wav"},
-      {static_cast<gint>(TrackFormat::mp3), "MP3, 128 kbit/s", "mp3"},
-      {static_cast<gint>(TrackFormat::flac), "FLAC", "flac"},
-      {static_cast<gint>(TrackFormat::opus), "Ogg Opus, untouched where Opus comes in", "opus"},
+  static const GFlagsValue values[] = {
+      {0, "By the extension of the location, else WAV", "auto"},
+      {kFormatWav, "WAV (RF64 beyond 4 GiB)", "wav"},
+      {kFormatMp3, "MP3, 128 kbit/s", "mp3"},
+      {kFormatFlac, "FLAC", "flac"},
+      {kFormatOpus, "Ogg Opus, untouched where Opus comes in", "opus"},
       {0, nullptr, nullptr},
   };
-  static const GType type = g_enum_register_static("DvTrackFormat", values);
+  static const GType type = g_flags_register_static("DvTrackFormats", values);
+  return type;
+}
+
+GType pause_timeline_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(PauseTimeline::keep), "Pauses are silence", "keep"},
+      {static_cast<gint>(PauseTimeline::cut), "Pauses are cut out of all tracks", "cut"},
+      {0, nullptr, nullptr},
+  };
+  static const GType type = g_enum_register_static("DvPauseTimeline", values);
   return type;
 }
 
@@ -37,6 +46,7 @@ GType alignment_type() {
 
 GType durability_type() {
   static const GEnumValue values[] = {
+      {static_cast<gint>(Durability::none), "Nothing is promised, least work", "none"},
       {static_cast<gint>(Durability::process), "Survives the death of the process", "process"},
       {static_cast<gint>(Durability::power), "Survives a power cut, too", "power"},
       {0, nullptr, nullptr},
@@ -69,23 +79,40 @@ void set_text(std::string &field, const GValue *value) {
 
 }  // namespace
 
-TrackFormat SinkSettings::resolved_format() const {
-  if (profile != nullptr) return TrackFormat::profile;
-  if (format != TrackFormat::automatic) return format;
-  return format_of_location(location).value_or(TrackFormat::wav);
+std::vector<TrackFormat> SinkSettings::resolved_formats() const {
+  if (profile != nullptr) return {TrackFormat::profile};
+  std::vector<TrackFormat> all;
+  if ((formats & kFormatWav) != 0) all.push_back(TrackFormat::wav);
+  if ((formats & kFormatMp3) != 0) all.push_back(TrackFormat::mp3);
+  if ((formats & kFormatFlac) != 0) all.push_back(TrackFormat::flac);
+  if ((formats & kFormatOpus) != 0) all.push_back(TrackFormat::opus);
+  if (all.empty()) all.push_back(format_of_location(location).value_or(TrackFormat::wav));
+  return all;
+}
+
+std::optional<std::string> SinkSettings::contradiction() const {
+  if (resolved_formats().size() > 1 && location.find("%x") == std::string::npos) {
+    return "Several formats need %x, the extension, in the location";
+  }
+  if (mix && (!silence || alignment != Alignment::recording)) {
+    return "A mix needs tracks with silence that are aligned to the recording";
+  }
+  return std::nullopt;
 }
 
 RecordingConfig SinkSettings::config() const {
   RecordingConfig config;
   config.location = location;
-  config.format = resolved_format();
-  config.extension = extension_of(config.format);
+  config.formats = resolved_formats();
   if (profile != nullptr) {
     config.profile.reset(G_OBJECT(g_object_ref(profile)));
     const gchar *extension = gst_encoding_profile_get_file_extension(profile);
-    if (extension != nullptr) config.extension = extension;
+    if (extension != nullptr) config.profile_extension = extension;
   }
+  config.mix = mix;
   config.silence = silence;
+  config.paused = paused;
+  config.cut_pauses = pause_timeline == PauseTimeline::cut;
   config.from_first = alignment == Alignment::first_frame;
   config.overwrite = overwrite;
   config.durability = durability;
@@ -94,6 +121,7 @@ RecordingConfig SinkSettings::config() const {
   if (!config.from_first) {
     config.max_file_time = Time(static_cast<std::int64_t>(max_file_time));
   }
+  if (!config.from_first) config.max_file_size = max_file_size;
   config.index_location = index_location;
   config.continues = continues;
   config.exports = exports;
@@ -109,9 +137,11 @@ void install_sink_properties(GObjectClass *klass) {
       "Path of the files: %u user id, %n safe form of the name, %s SSRC, %t track number, %d start "
       "of the recording (UTC), %p part, %x extension, %% a percent sign",
       defaults.location.c_str(), kFlags);
-  props[kPropFormat] = g_param_spec_enum(
-      "format", "Format", "Format of the files; the location's extension decides for auto only",
-      format_type(), static_cast<gint>(defaults.format), kFlags);
+  props[kPropFormat] = g_param_spec_flags(
+      "format", "Format",
+      "Format of the files, or several (wav+opus), each of which has files of its own; the "
+      "location's extension decides for auto only",
+      format_type(), defaults.formats, kFlags);
   props[kPropProfile] = g_param_spec_object(
       "profile", "Profile", "Encoding profile with one audio stream, used instead of format",
       GST_TYPE_ENCODING_PROFILE, kFlags);
@@ -141,6 +171,22 @@ void install_sink_properties(GObjectClass *klass) {
                           "without a gap and for all "
                           "at the same moments; with alignment=recording only; 0: never",
                           0, G_MAXINT64, defaults.max_file_time, kFlags);
+  props[kPropMaxFileSize] =
+      g_param_spec_uint64("max-file-size", "Max file size",
+                          "Begin a new file for a speaker, without a gap, when one has reached "
+                          "this size, in bytes; it may be exceeded by a second of audio; with "
+                          "alignment=recording only; 0: never",
+                          0, G_MAXINT64, defaults.max_file_size, kFlags);
+  props[kPropMix] = g_param_spec_boolean(
+      "mix", "Mix", "Write the sum of all speakers, too, as a WAV file beside the tracks",
+      defaults.mix, kFlags);
+  props[kPropPaused] =
+      g_param_spec_boolean("paused", "Paused", "Record nothing for now", defaults.paused,
+                           static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                    GST_PARAM_MUTABLE_PLAYING));
+  props[kPropPauseTimeline] = g_param_spec_enum(
+      "pause-timeline", "Pause timeline", "What becomes of the time that is paused",
+      pause_timeline_type(), static_cast<gint>(defaults.pause_timeline), kFlags);
   props[kPropIndexLocation] = g_param_spec_string(
       "index-location", "Index location",
       "Path of the session index (JSON lines, appended to); NULL: none", nullptr, kFlags);
@@ -159,6 +205,7 @@ void install_sink_properties(GObjectClass *klass) {
       GST_TYPE_STRUCTURE, static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
   g_object_class_install_properties(klass, kPropCount, props);
   gst_type_mark_as_plugin_api(format_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(pause_timeline_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(alignment_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(durability_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(export_type(), static_cast<GstPluginAPIFlags>(0));
@@ -171,7 +218,7 @@ bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
       if (settings.location.empty()) settings.location = SinkSettings().location;
       return true;
     case kPropFormat:
-      settings.format = static_cast<TrackFormat>(g_value_get_enum(value));
+      settings.formats = g_value_get_flags(value);
       return true;
     case kPropProfile:
       g_clear_object(&settings.profile);
@@ -195,6 +242,18 @@ bool set_sink_setting(SinkSettings &settings, guint id, const GValue *value) {
     case kPropMaxFileTime:
       settings.max_file_time = g_value_get_uint64(value);
       return true;
+    case kPropMaxFileSize:
+      settings.max_file_size = g_value_get_uint64(value);
+      return true;
+    case kPropMix:
+      settings.mix = g_value_get_boolean(value);
+      return true;
+    case kPropPaused:
+      settings.paused = g_value_get_boolean(value);
+      return true;
+    case kPropPauseTimeline:
+      settings.pause_timeline = static_cast<PauseTimeline>(g_value_get_enum(value));
+      return true;
     case kPropIndexLocation:
       set_text(settings.index_location, value);
       return true;
@@ -215,7 +274,7 @@ bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
       g_value_set_string(value, settings.location.c_str());
       return true;
     case kPropFormat:
-      g_value_set_enum(value, static_cast<gint>(settings.format));
+      g_value_set_flags(value, settings.formats);
       return true;
     case kPropProfile:
       g_value_set_object(value, settings.profile);
@@ -237,6 +296,18 @@ bool get_sink_setting(const SinkSettings &settings, guint id, GValue *value) {
       return true;
     case kPropMaxFileTime:
       g_value_set_uint64(value, settings.max_file_time);
+      return true;
+    case kPropMaxFileSize:
+      g_value_set_uint64(value, settings.max_file_size);
+      return true;
+    case kPropMix:
+      g_value_set_boolean(value, settings.mix);
+      return true;
+    case kPropPaused:
+      g_value_set_boolean(value, settings.paused);
+      return true;
+    case kPropPauseTimeline:
+      g_value_set_enum(value, static_cast<gint>(settings.pause_timeline));
       return true;
     case kPropIndexLocation:
       g_value_set_string(

@@ -6,22 +6,35 @@
 
 namespace dv {
 
-SplitOutput::SplitOutput(std::uint64_t part_samples, std::uint32_t frame_bytes, Open open,
-                         Rolled rolled)
-    : limit_(std::max<std::uint64_t>(1, part_samples)),
+namespace {
+// Only between pieces of this many samples is the size looked at.
+constexpr std::uint64_t kPiece = 48000;
+}  // namespace
+
+SplitOutput::SplitOutput(const Limits &limits, std::uint32_t frame_bytes, Open open, Rolled rolled)
+    : limits_(limits),
       frame_bytes_(frame_bytes),
       open_(std::move(open)),
       rolled_(std::move(rolled)) {}
 
+std::uint64_t SplitOutput::room() const {
+  const bool full = limits_.bytes > 0 && current_->file().size() >= limits_.bytes;
+  if (full && part_.samples > 0) return 0;
+  const std::uint64_t piece = limits_.bytes > 0 ? kPiece : UINT64_MAX;
+  if (limits_.samples == 0) return piece;
+  const std::uint64_t seam = (part_.start / limits_.samples + 1) * limits_.samples;
+  const std::uint64_t at = part_.start + part_.samples;
+  return seam > at ? std::min(piece, seam - at) : 0;
+}
+
 std::optional<FileError> SplitOutput::open_first() {
-  const std::uint64_t skipped = lead_ / limit_;
+  const std::uint64_t skipped = limits_.samples == 0 ? 0 : lead_ / limits_.samples;
   part_.number = static_cast<unsigned>(skipped + 1);
-  part_.start = skipped * limit_;
+  part_.start = skipped * limits_.samples;
   FileError error;
   current_ = open_(part_.number, error);
   if (!current_) return error;
-  part_.samples = lead_ % limit_;
-  return part_.samples > 0 ? current_->write_silence(part_.samples) : std::nullopt;
+  return write_silence(lead_ - part_.start);
 }
 
 std::optional<FileError> SplitOutput::roll() {

@@ -9,12 +9,18 @@
 namespace dv {
 
 /**
- * One track in parts of equal length, without a sample lost or doubled at the seams: the parts of
- * all tracks begin at the same times. Opus packets are not cut, they belong to the part they begin
- * in. Who is silent for whole parts at the beginning has no files for them.
+ * One track in parts, without a sample lost or doubled at the seams. Limited in time, the parts of
+ * all tracks begin at the same times, and who is silent for whole parts at the beginning has no
+ * files for them. Limited in size, a part ends once it has reached that. Opus packets are not cut,
+ * they belong to the part they begin in.
  */
 class SplitOutput final : public TrackOutput {
  public:
+  /** Zero: any. */
+  struct Limits {
+    std::uint64_t samples = 0;
+    std::uint64_t bytes = 0;
+  };
   struct Part {
     unsigned number = 1;      ///< from 1
     std::uint64_t start = 0;  ///< samples since the start of the track
@@ -28,7 +34,7 @@ class SplitOutput final : public TrackOutput {
   using Rolled = std::function<void(const Part &closed, const Part &opened)>;
 
   /** `frame_bytes`: of one sample of all channels; 0 for packets, which cannot be cut. */
-  SplitOutput(std::uint64_t part_samples, std::uint32_t frame_bytes, Open open, Rolled rolled);
+  SplitOutput(const Limits &limits, std::uint32_t frame_bytes, Open open, Rolled rolled);
 
   std::optional<FileError> write_silence(std::uint64_t samples) override;
   std::optional<FileError> write(ByteView data, std::uint64_t samples) override;
@@ -39,15 +45,12 @@ class SplitOutput final : public TrackOutput {
 
  private:
   /** Up to the next seam. A packet across a seam makes the part after it shorter. */
-  std::uint64_t room() const {
-    const std::uint64_t seam = part_.number * limit_, at = part_.start + part_.samples;
-    return seam > at ? seam - at : 0;
-  }
+  std::uint64_t room() const;
   std::optional<FileError> open_first();
   std::optional<FileError> roll();
   std::optional<FileError> make_room();
 
-  const std::uint64_t limit_;
+  const Limits limits_;
   const std::uint32_t frame_bytes_;
   Open open_;
   Rolled rolled_;

@@ -164,14 +164,14 @@ void Track::fail(const FileError &error) {
 
 bool Track::open(const TrackFrame &frame) {
   FileError error;
-  pcm_ = frame.pcm;
+  pcm_ = config_.pcm.value_or(frame.pcm);
   opus_ = frame.opus;
   output_ = host_.open_output(info_, pcm_, opus_, error);
   if (!output_) {
     fail(error);
     return false;
   }
-  if (!opus_) loudness_.emplace(pcm_);
+  if (!opus_ && info_.primary) loudness_.emplace(pcm_);
   Placement::Config config = config_.placement;
   config.rate = pcm_.rate;
   placement_.emplace(config);
@@ -232,7 +232,7 @@ void Track::complete(const TrackFrame &frame) {
   if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
   std::optional<float> peak;
   if (loudness_) loudness_->add({map.data, map.size});
-  if (!opus_) peak = peak_of({map.data, map.size}, pcm_.is_float);
+  if (loudness_) peak = peak_of({map.data, map.size}, pcm_.is_float);
   note_stretches(spurts_.add({time_of(start, pcm_.rate), duration_of(frame), frame.stream,
                               frame.seq, frame.concealed, frame.silence, peak}));
   auto error = output_->write({map.data, map.size}, frame.samples);

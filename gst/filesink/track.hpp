@@ -23,17 +23,28 @@
 
 namespace dv {
 
-/** One frame on its way into a file. */
-struct TrackFrame {
-  Ref<GstBuffer> buffer;   ///< PCM, or a whole Opus packet
-  PcmFormat pcm;           ///< of `buffer`; rate 48000 for Opus
+struct FrameFacts {
+  PcmFormat pcm;           ///< rate 48000 for Opus
   Time position = kNever;  ///< running time; kNever: directly behind the one before
   std::uint64_t samples = 0;
   std::uint64_t stream = 0;  ///< session and SSRC
   std::uint64_t seq = 0;
   bool opus = false;
   bool concealed = false, silence = false, after_gap = false, has_seq = false;
+  bool decoded = false;    ///< here, from packets that may be recorded, too
   bool continues = false;  ///< without number: a decoder says that it follows the one before
+};
+
+/** One frame on its way into a file. */
+struct TrackFrame : FrameFacts {
+  Ref<GstBuffer> buffer;  ///< PCM, or a whole Opus packet
+
+  TrackFrame share() const {
+    TrackFrame out;
+    static_cast<FrameFacts &>(out) = *this;
+    out.buffer.reset(gst_buffer_ref(buffer.get()));
+    return out;
+  }
 };
 
 struct TrackInfo {
@@ -41,6 +52,8 @@ struct TrackInfo {
   UserId user = 0;
   Ssrc ssrc = 0;
   std::string name;
+  TrackFormat format = TrackFormat::wav;
+  bool primary = true;  ///< its files are those of the index; other formats are copies
 };
 
 /** How a track went, for the bus and the index. */
@@ -81,6 +94,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   struct Config {
     Placement::Config placement;
     Time max_queued = 20s;
+    std::optional<PcmFormat> pcm{};  ///< converts into this format; else that of the first frame
   };
   enum class Push : std::uint8_t { ok, full, failed };
 

@@ -86,6 +86,9 @@ std::vector<JsonLine> complete_killed(const exporter::Session &killed, Time now)
                         .seconds("length", until - end)
                         .text("reason", "interrupted"));
   }
+  for (const exporter::MediaFile &file : killed.others) {
+    if (file.end < file.start && may_be_of(file.path, killed.location)) complete_file(file.path);
+  }
   return lines;
 }
 

@@ -6,8 +6,12 @@
 
 namespace dv {
 
-WavOutput::WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags)
-    : file_(std::move(file)), format_(format), tags_(std::move(tags)) {}
+WavOutput::WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags,
+                     std::uint32_t held)
+    : file_(std::move(file)),
+      format_(format),
+      tags_(std::move(tags)),
+      held_bytes_(std::size_t{held} * format.frame_bytes()) {}
 
 std::optional<FileError> WavOutput::start() { return write_header(); }
 
@@ -43,7 +47,7 @@ std::optional<FileError> WavOutput::flush() {
 std::optional<FileError> WavOutput::write_silence(std::uint64_t samples) {
   const std::uint64_t bytes = samples * format_.frame_bytes();
   // A short hole in mid-speech is not worth two more system calls.
-  if (bytes + pending_.size() < format_.rate / 10 * format_.frame_bytes()) {
+  if (bytes + pending_.size() < held_bytes_) {
     pending_.resize(pending_.size() + bytes);
     return std::nullopt;
   }
@@ -54,7 +58,7 @@ std::optional<FileError> WavOutput::write_silence(std::uint64_t samples) {
 
 std::optional<FileError> WavOutput::write(ByteView data, std::uint64_t) {
   pending_.insert(pending_.end(), data.begin(), data.end());
-  if (pending_.size() < format_.rate / 10 * format_.frame_bytes()) return std::nullopt;
+  if (pending_.size() < held_bytes_) return std::nullopt;
   return flush();
 }
 

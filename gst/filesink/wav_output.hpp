@@ -8,12 +8,15 @@
 namespace dv {
 
 /**
- * WAV that is correct at every moment: the header is written anew after every tenth of a second of
- * samples, never ahead of them. Silence is a hole in the file and takes neither time nor space.
+ * WAV that is correct at every moment: samples are held back for a tenth of a second at most and
+ * the header is written anew behind them, never ahead of them. Silence is a hole in the file and
+ * takes neither time nor space.
  */
 class WavOutput final : public TrackOutput {
  public:
-  WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags);
+  /** `held`: how many samples may wait in the process. */
+  WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags,
+            std::uint32_t held = 4800);
 
   std::optional<FileError> start();
   std::optional<FileError> write_silence(std::uint64_t samples) override;
@@ -28,6 +31,7 @@ class WavOutput final : public TrackOutput {
   std::unique_ptr<OutputFile> file_;
   PcmFormat format_;
   TrackTags tags_;
+  std::size_t held_bytes_;
   Bytes pending_;
   std::uint64_t header_bytes_ = 0;
   std::uint64_t data_bytes_ = 0;  ///< in the file or a hole of it, without what is pending

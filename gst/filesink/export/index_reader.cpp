@@ -76,6 +76,10 @@ class Reader {
         {"part-opened", &Reader::file_opened},
         {"part-closed", &Reader::file_closed},
         {"track-closed", &Reader::track_closed},
+        {"copy-opened", &Reader::other_opened},
+        {"copy-closed", &Reader::other_closed},
+        {"mix-opened", &Reader::other_opened},
+        {"mix-closed", &Reader::other_closed},
         {"end", &Reader::end},
     };
     const auto kind = kinds.find(type);
@@ -236,6 +240,23 @@ class Reader {
     if (it == found->files.rend()) return path.empty();
     it->start = start;
     it->end = finish;
+    return true;
+  }
+  bool other_opened() {
+    note_part();
+    const std::string path = text("file");
+    const Time start = at("start");
+    if (!ok_ || path.empty() || !room()) return false;
+    session().others.push_back({path, start, start - Time(1)});
+    return true;
+  }
+  bool other_closed() {
+    const std::string path = text("file");
+    const Time start = at("start"), finish = at("end");
+    if (!ok_ || finish < start) return false;
+    for (auto &file : session().others) {
+      if (file.path == path) file = {path, start, finish};
+    }
     return true;
   }
   bool track_closed() {

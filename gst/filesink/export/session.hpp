@@ -59,6 +59,7 @@ struct Session {
   std::string location;
   std::vector<Track> tracks;  ///< by number
   std::vector<Marker> markers;
+  std::vector<MediaFile> others;  ///< mix, and tracks in further formats
   Time duration{};
   unsigned last_part = 1;
   unsigned runs = 1;      ///< processes that wrote it: more than one after a continued crash

@@ -189,7 +189,7 @@ TEST_CASE("parts join without a seam, and silent ones at the beginning do not ex
     if (wav->start()) return nullptr;
     return wav;
   };
-  SplitOutput split(10000, 4, open,
+  SplitOutput split({10000, 0}, 4, open,
                     [&](const auto &before, const auto &) { closed.push_back(before); });
   Bytes expected, pcm(960 * 4);
   REQUIRE_FALSE(split.write_silence(22000));

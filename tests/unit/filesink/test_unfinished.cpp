@@ -84,6 +84,30 @@ TEST_CASE("how long a file plays, also when it was never completed") {
   }
 }
 
+TEST_CASE("a WAV file grows past 4 GiB") {
+  TempDir dir;
+  auto file = std::make_unique<OutputFile>();
+  REQUIRE_FALSE(file->create(dir / "a.wav", {}));
+  WavOutput wav(std::move(file), {}, {"Ann", "", ""});
+  REQUIRE_FALSE(wav.start());
+  const Bytes second(48000 * 4, 7);
+  constexpr std::uint64_t kSeconds = 23000;
+  for (std::uint64_t i = 0; i < kSeconds - 10; i += 10) {
+    REQUIRE_FALSE(wav.write_silence(480000));
+  }
+  for (int i = 0; i < 10; ++i) REQUIRE_FALSE(wav.write(second, 48000));
+  // As it is: it may be killed now.
+  auto ends = read_file_ends(dir / "a.wav.part");
+  REQUIRE(ends);
+  CHECK(ends->head[1] == 'F');
+  CHECK(playing_time(*ends) == std::chrono::seconds(kSeconds));
+  REQUIRE_FALSE(wav.finish());
+  ends = read_file_ends(dir / "a.wav");
+  CHECK(ends->size == wav_header({}, {"Ann", "", ""}, 0).size() + kSeconds * 192000);
+  CHECK(playing_time(*ends) == std::chrono::seconds(kSeconds));
+  CHECK(ends->tail.back() == 7);
+}
+
 TEST_CASE("damaged files are looked at without harm") {
   std::mt19937 random(5);
   Bytes flac(400, 0);
