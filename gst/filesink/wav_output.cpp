@@ -37,6 +37,8 @@ std::optional<FileError> WavOutput::flush() {
     const std::uint64_t there = file_->size() > header_bytes_ ? file_->size() - header_bytes_ : 0;
     data_bytes_ = std::min(data_bytes_ + pending_.size(),
                            there / format_.frame_bytes() * format_.frame_bytes());
+    // A few stray bytes behind the samples would be the torn header of a chunk to some readers.
+    file_->truncate_to(header_bytes_ + data_bytes_);
     return error;
   }
   data_bytes_ += pending_.size();

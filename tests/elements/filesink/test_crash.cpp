@@ -96,7 +96,7 @@ void check_programs(const std::string &path, const std::string &format) {
 const char *const kFormats[] = {"wav", "mp3", "flac", "opus"};
 
 void check_file(const std::string &path, const std::string &format, guint64 user, guint64 frames) {
-  const Wav wav = format == "wav" ? read_wav(path) : decode(path);
+  const Wav wav = format == "wav" && !is_long() ? read_wav(path) : decode(path);
   fail_unless(wav.frames() + kQuarter >= frames * kFrame, "%s: %zu of %u", path.c_str(),
               wav.frames(), static_cast<guint>(frames * kFrame));
   if (format == "wav" || format == "flac") {
