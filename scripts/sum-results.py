@@ -6,6 +6,7 @@ Usage: sum-results.py BUILDDIR            the sum
 
 Counts are taken from each program's own report (doctest, Check, TAP);
 a program without one counts as one test. A program that failed counts at least one failure.
+What was skipped has neither passed nor failed: it is listed with its reason, and counted apart.
 """
 import json
 import re
@@ -30,8 +31,13 @@ def counts(output: str) -> tuple[int, int]:
         return int(found[-1][0]), int(found[-1][1])
     if found := TAP.findall(text):
         failed = sum(1 for no, rest in found if no and "# TODO" not in rest)
-        return len(found) - failed, failed
+        return len(found) - failed - len(skips(text)), failed
     return 1, 0
+
+
+def skips(output: str) -> list[str]:
+    """What a TAP program skipped: names with reasons."""
+    return re.findall(r"^ok\b *\d* *-? *(.* # SKIP.*)$", ANSI.sub("", output), re.M)
 
 
 def read(log: Path) -> dict[str, dict]:
@@ -76,6 +82,9 @@ def main() -> int:
             print(f"skipped  {name}  {reason}")
             continue
         good, bad = counts(output)
+        for what in skips(output):
+            skipped += 1
+            print(f"skipped  {name}: {what}")
         if has_failed(test):
             bad, good = max(bad, 1), good if bad else 0
             print(f"FAILED   {name:<44} {bad} failed ({test['result']}, {test['duration']:.1f} s)")
@@ -87,7 +96,7 @@ def main() -> int:
         print("no test ran; see tests.log in the build folder")
         failed += 1
     if skipped:
-        print(f"{skipped} test programs were skipped (reasons above)")
+        print(f"{skipped} tests or test programs were skipped (reasons above)")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -249,6 +249,13 @@ static gboolean dv_discord_voice_src_set_uri(GstURIHandler *handler, const gchar
     return FALSE;
   }
   const std::string_view uri = text;
+  if (uri.find_first_of("@?#") != std::string_view::npos) {
+    // Not repeated here: it may hold a token.
+    g_set_error(error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
+                "A voice channel is discord://GUILD/CHANNEL and nothing else. URIs are shown and "
+                "logged: the token comes from DISCORD_TOKEN, token-file or a GstContext");
+    return FALSE;
+  }
   const std::size_t start = std::strlen(kScheme) + 3;
   const std::size_t slash = uri.find('/', std::min(start, uri.size()));
   if (slash != std::string_view::npos) {

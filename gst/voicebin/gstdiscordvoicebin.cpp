@@ -7,9 +7,14 @@
  * Joins a Discord voice channel and has a pad of plain PCM for each speaker: discordvoicesrc,
  * discorddecrypt and rtpjitterreorder in one. With `mix=true` there is one pad instead, on which
  * stock elements mix everybody; that is what players get for a URI `discord://GUILD/CHANNEL`.
+ * Either way stream collections tell who can be heard: a stream for each speaker, with the name as
+ * title, posted anew when somebody appears or leaves.
  *
- * The inner elements are reachable by GstChildProxy as `source`, `decrypt` and `reorder`. The token
- * comes from the environment variable `DISCORD_TOKEN`, `token-file` or `token`, never from the URI.
+ * The inner elements are reachable by GstChildProxy as `source`, `decrypt`, `reorder` and `mixer`.
+ * The token comes from the environment variable `DISCORD_TOKEN`, `token-file`, `token` or a
+ * GstContext `discord.credentials` with the field `token-file`, never from the URI. Players set no
+ * properties: the environment variables `DISCORD_GATEWAY_URL` and `DISCORD_CA_FILE` replace the
+ * defaults of `gateway-url` and `ca-file`.
  *
  * ## Example launch lines
  * |[
@@ -24,7 +29,7 @@
 #include <array>
 #include <map>
 #include <mutex>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include <gst/pbutils/missing-plugins.h>
@@ -38,24 +43,32 @@ namespace {
 
 using dv::Ref;
 
-/** Handed through to the source under the same name; everything else is set on the children. */
-struct SourceProperty {
-  const char *name, *nick, *blurb;
+/** Handed through to a child under the same name; everything else is set on the children. */
+struct ChildProperty {
+  const char *child, *name, *nick, *blurb;
   GParamFlags access;
 };
-constexpr std::array<SourceProperty, 6> kSourceProperties{{
-    {"guild-id", "Guild id", "Snowflake of the guild, in decimal", G_PARAM_READWRITE},
-    {"channel-id", "Channel id", "Snowflake of the voice channel, in decimal", G_PARAM_READWRITE},
-    {"token", "Bot token", "Token of the bot; prefer token-file or the environment DISCORD_TOKEN",
-     G_PARAM_WRITABLE},
-    {"token-file", "Token file", "Path of a file whose first line is the bot's token",
+constexpr std::array<ChildProperty, 8> kChildProperties{{
+    {"source", "guild-id", "Guild id", "Snowflake of the guild, in decimal", G_PARAM_READWRITE},
+    {"source", "channel-id", "Channel id", "Snowflake of the voice channel, in decimal",
      G_PARAM_READWRITE},
-    {"gateway-url", "Gateway URL", "wss:// address of the main gateway", G_PARAM_READWRITE},
-    {"ca-file", "CA file", "PEM file with a private CA to trust besides the system's",
+    {"source", "token", "Bot token",
+     "Token of the bot; prefer token-file or the environment DISCORD_TOKEN", G_PARAM_WRITABLE},
+    {"source", "token-file", "Token file", "Path of a file whose first line is the bot's token",
+     G_PARAM_READWRITE},
+    {"source", "gateway-url", "Gateway URL", "wss:// address of the main gateway",
+     G_PARAM_READWRITE},
+    {"source", "ca-file", "CA file", "PEM file with a private CA to trust instead of the system's",
+     G_PARAM_READWRITE},
+    {"decrypt", "allow-users", "Allow users",
+     "Hear these users only: user ids separated by commas; NULL: everybody", G_PARAM_READWRITE},
+    {"decrypt", "deny-users", "Deny users",
+     "Never hear these users: user ids separated by commas; goes before allow-users",
      G_PARAM_READWRITE},
 }};
+constexpr guint kDefaultMixLatency = 240;
 
-enum Property : guint { kPropNone, kPropMix, kPropFirstOfSource };
+enum Property : guint { kPropNone, kPropMix, kPropMixLatency, kPropFirstOfChildren };
 
 constexpr char kRawCaps[] = "audio/x-raw";
 
@@ -82,6 +95,7 @@ struct _GstDiscordVoiceBin {
   GstBin parent_instance;
   GstElement *source, *decrypt, *reorder, *mixer;  // owned by the bin
   gboolean mix;                                    // under the object lock
+  guint mix_latency;                               // milliseconds; under the object lock
   State *state;
 };
 
@@ -97,28 +111,53 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(discordvoicebin, "discordvoicebin", GST_RA
 
 // --- properties ---------------------------------------------------------------------------------
 
+static GstElement *child_of(GstDiscordVoiceBin *self, guint id) {
+  const char *child = kChildProperties[id - kPropFirstOfChildren].child;
+  return g_str_equal(child, "source") ? self->source : self->decrypt;
+}
+
 static void dv_voice_bin_set_property(GObject *object, guint id, const GValue *value,
                                       GParamSpec *pspec) {
   auto *self = DV_VOICE_BIN(object);
-  if (id == kPropMix) {
-    dv::ObjectLock lock(self);
-    self->mix = g_value_get_boolean(value);
-  } else if (id >= kPropFirstOfSource && self->source != nullptr) {
-    g_object_set_property(G_OBJECT(self->source), pspec->name, value);
+  if (id >= kPropFirstOfChildren) {
+    if (GstElement *child = child_of(self, id)) {
+      g_object_set_property(G_OBJECT(child), pspec->name, value);
+    }
+    return;
   }
+  dv::ObjectLock lock(self);
+  if (id == kPropMix) self->mix = g_value_get_boolean(value);
+  if (id == kPropMixLatency) self->mix_latency = g_value_get_uint(value);
 }
 
 static void dv_voice_bin_get_property(GObject *object, guint id, GValue *value, GParamSpec *pspec) {
   auto *self = DV_VOICE_BIN(object);
-  if (id == kPropMix) {
-    dv::ObjectLock lock(self);
-    g_value_set_boolean(value, self->mix);
-  } else if (id >= kPropFirstOfSource && self->source != nullptr) {
-    g_object_get_property(G_OBJECT(self->source), pspec->name, value);
+  if (id >= kPropFirstOfChildren) {
+    if (GstElement *child = child_of(self, id)) {
+      g_object_get_property(G_OBJECT(child), pspec->name, value);
+    }
+    return;
   }
+  dv::ObjectLock lock(self);
+  if (id == kPropMix) g_value_set_boolean(value, self->mix);
+  if (id == kPropMixLatency) g_value_set_uint(value, self->mix_latency);
 }
 
 // --- pads ---------------------------------------------------------------------------------------
+
+/** The stream of one speaker's pad, as its events describe it. */
+static GstStream *stream_of(GstPad *pad) {
+  Ref<gchar> id(gst_pad_get_stream_id(pad));
+  Ref<GstCaps> caps(gst_pad_get_current_caps(pad));
+  GstStream *stream =
+      gst_stream_new(id.get(), caps.get(), GST_STREAM_TYPE_AUDIO, GST_STREAM_FLAG_NONE);
+  if (Ref<GstEvent> event{gst_pad_get_sticky_event(pad, GST_EVENT_TAG, 0)}) {
+    GstTagList *tags = nullptr;
+    gst_event_parse_tag(event.get(), &tags);
+    gst_stream_set_tags(stream, tags);
+  }
+  return stream;
+}
 
 static void post_collection(GstDiscordVoiceBin *self) {
   GstStreamCollection *collection = gst_stream_collection_new(nullptr);
@@ -126,17 +165,10 @@ static void post_collection(GstDiscordVoiceBin *self) {
   {
     std::lock_guard lock(self->state->mutex);
     for (const auto &[inner, output] : self->state->outputs) {
-      if (output.ghost == nullptr) continue;
       pads.emplace_back(GST_PAD(gst_object_ref(inner)));
     }
   }
-  for (const auto &pad : pads) {
-    Ref<gchar> id(gst_pad_get_stream_id(pad.get()));
-    Ref<GstCaps> caps(gst_pad_get_current_caps(pad.get()));
-    gst_stream_collection_add_stream(
-        collection,
-        gst_stream_new(id.get(), caps.get(), GST_STREAM_TYPE_AUDIO, GST_STREAM_FLAG_NONE));
-  }
+  for (const auto &pad : pads) gst_stream_collection_add_stream(collection, stream_of(pad.get()));
   gst_element_post_message(GST_ELEMENT(self),
                            gst_message_new_stream_collection(GST_OBJECT(self), collection));
   gst_object_unref(collection);
@@ -164,10 +196,22 @@ static void show_speaker(GstDiscordVoiceBin *self, GstPad *inner) {
   post_collection(self);
 }
 
+/** How long the mixer waits for what belongs to a moment. */
+static GstClockTime mix_delay(GstDiscordVoiceBin *self) {
+  guint order = 0;
+  g_object_get(self->reorder, "latency", &order, nullptr);
+  dv::ObjectLock lock(self);
+  return (guint64{order} + self->mix_latency) * GST_MSECOND;
+}
+
 static void mix_speaker(GstDiscordVoiceBin *self, GstPad *inner) {
   GError *raw = nullptr;
-  GstElement *branch =
-      gst_parse_bin_from_description("queue ! audioconvert ! audioresample", TRUE, &raw);
+  // The queue holds what the mixer is not ready for yet: as much as its delay, and some to spare.
+  Ref<gchar> description(g_strdup_printf(
+      "queue max-size-bytes=0 max-size-buffers=0 max-size-time=%" G_GUINT64_FORMAT
+      " ! audioconvert ! audioresample",
+      mix_delay(self) + GST_SECOND));
+  GstElement *branch = gst_parse_bin_from_description(description.get(), TRUE, &raw);
   Ref<GError> error(raw);
   if (branch == nullptr) {
     GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN, ("A speaker can not be mixed."),
@@ -189,6 +233,7 @@ static void mix_speaker(GstDiscordVoiceBin *self, GstPad *inner) {
   if (GST_PAD_LINK_FAILED(gst_pad_link(inner, in.get()))) {
     GST_WARNING_OBJECT(self, "could not link %" GST_PTR_FORMAT " to the mixer", inner);
   }
+  post_collection(self);
 }
 
 static void on_pad_added(GstElement *, GstPad *inner, gpointer data) {
@@ -229,7 +274,7 @@ static void on_pad_removed(GstElement *, GstPad *inner, gpointer data) {
     self->state->outputs.erase(found);
   }
   drop_output(self, output);
-  if (output.ghost != nullptr) post_collection(self);
+  post_collection(self);
 }
 
 // --- life cycle ---------------------------------------------------------------------------------
@@ -248,16 +293,20 @@ static GstElement *add_child(GstDiscordVoiceBin *self, const char *factory, cons
 }
 
 static gboolean add_mixer(GstDiscordVoiceBin *self) {
-  // Live silence keeps the mixer going while nobody speaks, and gives it its pace.
+  // Live silence keeps the mixer going while nobody speaks, and gives it its pace. It is late by
+  // all of the latency: a speaker who begins is then in time, too, although until now the mixer
+  // had nobody to wait for.
   GstElement *silence = add_child(self, "audiotestsrc", "silence");
+  GstElement *delay = add_child(self, "queue", "delay");
   GstElement *format = add_child(self, "capsfilter", "format");
   GstElement *mixer = add_child(self, "audiomixer", "mixer");
-  if (silence == nullptr || format == nullptr || mixer == nullptr) return FALSE;
+  if (!silence || !delay || !format || !mixer) return FALSE;
   Ref<GstCaps> caps(gst_caps_from_string("audio/x-raw,format=S16LE,rate=48000,channels=2"));
   g_object_set(silence, "is-live", TRUE, "volume", 0.0, nullptr);
   g_object_set(format, "caps", caps.get(), nullptr);
-  g_object_set(mixer, "latency", guint64{200 * GST_MSECOND}, nullptr);
-  if (!gst_element_link_many(silence, format, mixer, nullptr)) return FALSE;
+  g_object_set(delay, "min-threshold-time", mix_delay(self), "max-size-time", guint64{0},
+               "max-size-buffers", 0u, "max-size-bytes", 0u, nullptr);
+  if (!gst_element_link_many(silence, format, delay, mixer, nullptr)) return FALSE;
   self->mixer = mixer;
   Ref<GstPad> target(gst_element_get_static_pad(mixer, "src"));
   GstPadTemplate *templ = gst_static_pad_template_get(&mix_template);
@@ -305,37 +354,17 @@ static const gchar *const *uri_protocols(GType) {
 
 static gchar *uri_get(GstURIHandler *handler) {
   auto *self = DV_VOICE_BIN(handler);
-  if (self->source == nullptr) return nullptr;
-  gchar *guild = nullptr, *channel = nullptr;
-  g_object_get(self->source, "guild-id", &guild, "channel-id", &channel, nullptr);
-  Ref<gchar> guild_owned(guild), channel_owned(channel);
-  if (guild == nullptr || channel == nullptr || *guild == '\0' || *channel == '\0') return nullptr;
-  return g_strdup_printf("discord://%s/%s", guild, channel);
-}
-
-static gboolean is_snowflake(const std::string &text) {
-  return !text.empty() && text.size() <= 20 &&
-         text.find_first_not_of("0123456789") == std::string::npos;
+  return self->source != nullptr ? gst_uri_handler_get_uri(GST_URI_HANDLER(self->source)) : nullptr;
 }
 
 static gboolean uri_set(GstURIHandler *handler, const gchar *uri, GError **error) {
   auto *self = DV_VOICE_BIN(handler);
-  constexpr char kScheme[] = "discord://";
-  const std::string text(uri);
-  const auto slash = text.find('/', sizeof(kScheme) - 1);
-  if (text.rfind(kScheme, 0) != 0 || slash == std::string::npos || self->source == nullptr) {
-    g_set_error(error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-                "not of the form discord://GUILD_ID/CHANNEL_ID");
+  if (self->source == nullptr) {
+    g_set_error(error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE,
+                "The element discordvoicesrc is missing; it is part of this plugin");
     return FALSE;
   }
-  const std::string guild = text.substr(sizeof(kScheme) - 1, slash - sizeof(kScheme) + 1);
-  const std::string channel = text.substr(slash + 1);
-  if (!is_snowflake(guild) || !is_snowflake(channel)) {
-    g_set_error(error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-                "guild and channel must be ids in decimal: discord://GUILD_ID/CHANNEL_ID");
-    return FALSE;
-  }
-  g_object_set(self->source, "guild-id", guild.c_str(), "channel-id", channel.c_str(), nullptr);
+  if (!gst_uri_handler_set_uri(GST_URI_HANDLER(self->source), uri, error)) return FALSE;
   // A player plays one stream, and whoever opens a channel wants to hear everybody.
   dv::ObjectLock lock(self);
   self->mix = TRUE;
@@ -366,10 +395,19 @@ static void dv_voice_bin_init(GstDiscordVoiceBin *self) {
   for (auto *child : {self->source, self->decrypt, self->reorder}) {
     if (child != nullptr) gst_bin_add(GST_BIN(self), child);
   }
+  self->mix_latency = kDefaultMixLatency;
   if (self->source == nullptr || self->decrypt == nullptr || self->reorder == nullptr) return;
+  for (const auto &[variable, property] : {std::pair{"DISCORD_GATEWAY_URL", "gateway-url"},
+                                           std::pair{"DISCORD_CA_FILE", "ca-file"}}) {
+    const gchar *value = g_getenv(variable);
+    if (value != nullptr && *value != '\0') g_object_set(self->source, property, value, nullptr);
+  }
   gst_element_link_many(self->source, self->decrypt, self->reorder, nullptr);
-  g_signal_connect(self->reorder, "pad-added", G_CALLBACK(on_pad_added), self);
-  g_signal_connect(self->reorder, "pad-removed", G_CALLBACK(on_pad_removed), self);
+  // Its pads go in threads of their own, which may outlive the bin.
+  for (const auto &[signal, callback] : {std::pair{"pad-added", G_CALLBACK(on_pad_added)},
+                                         std::pair{"pad-removed", G_CALLBACK(on_pad_removed)}}) {
+    g_signal_connect_object(self->reorder, signal, callback, self, GConnectFlags(0));
+  }
 }
 
 static void dv_voice_bin_class_init(GstDiscordVoiceBinClass *klass) {
@@ -386,8 +424,16 @@ static void dv_voice_bin_class_init(GstDiscordVoiceBinClass *klass) {
                            "One pad with everybody mixed instead of a pad for each speaker", FALSE,
                            static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
                                                     GST_PARAM_MUTABLE_READY)));
-  guint id = kPropFirstOfSource;
-  for (const auto &p : kSourceProperties) {
+  g_object_class_install_property(
+      object_class, kPropMixLatency,
+      g_param_spec_uint("mix-latency", "Mix latency",
+                        "With mix: milliseconds the mixer waits for what comes late, besides the "
+                        "latency of the other elements; what comes later still is not heard",
+                        0, 60000, kDefaultMixLatency,
+                        static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                 GST_PARAM_MUTABLE_READY)));
+  guint id = kPropFirstOfChildren;
+  for (const auto &p : kChildProperties) {
     g_object_class_install_property(
         object_class, id++,
         g_param_spec_string(

@@ -35,7 +35,7 @@ def record(directory, form, decrypt=(), export=ALL):
 
 
 def index_lines(directory):
-    return [json.loads(line) for line in (directory / "call.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (directory / "call.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 class Page(HTMLParser):
@@ -101,9 +101,9 @@ def check_tables(directory, users, out):
     expect(len(speech) == total, f"{len(speech)} rows of speech, {total} spurts")
     by_user = {u: sum(float(r["length"]) for r in speech if r["user"] == u) for u in users}
     expect(all(abs(by_user[u] - sums[u]) < 0.01 for u in users), f"csv {by_user}, index {sums}")
-    turns = [line.split() for line in (out / "call.rttm").read_text().splitlines()]
+    turns = [line.split() for line in (out / "call.rttm").read_text(encoding="utf-8").split("\n")[:-1]]
     expect(len(turns) == total and all(len(t) == 10 and t[0] == "SPEAKER" and t[7] in users for t in turns), str(turns[:3]))
-    labels = [line.split("\t") for line in (out / "call.labels.txt").read_text().splitlines()]
+    labels = [line.split("\t") for line in (out / "call.labels.txt").read_text(encoding="utf-8").split("\n")[:-1]]
     expect(len(labels) == total and all(float(a) <= float(b) for a, b, _ in labels), str(labels[:3]))
     vtt = (out / "call.vtt").read_text()
     stamp = r"\d{2,}:[0-5]\d:[0-5]\d\.\d{3}"

@@ -116,6 +116,10 @@ class Server:
         self.command(cmd, **fields)
         return self.event(answer)
 
+    def add_user(self, **fields):
+        self.command("add-user", **fields)
+        return self.event("reply", cmd="add-user")
+
     def stats_when(self, predicate, what):
         """Asks for statistics until they fit."""
         deadline = time.monotonic() + LIMIT
