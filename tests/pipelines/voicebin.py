@@ -45,7 +45,10 @@ def place(recording, piece, start):
 
 
 def expect_sum(recording, reference_dir, users):
-    """The recording is the sum of what the users said, and nothing else."""
+    """
+    The recording is the sum of what the users said, and nothing else. A machine that stands still may cost a packet
+    (drop-overload), which is then concealed: a few of them are tolerated, a speaker or a spurt is not.
+    """
     total = np.zeros(recording.shape, np.int64)
     placed = []
     for user in users:
@@ -63,7 +66,7 @@ def expect_sum(recording, reference_dir, users):
     wrong = int((error > 2).sum())
     print(f"# {sounding} samples with sound, {wrong} of {len(recording)} differ from the sum by more than 2, at most {error.max()}")
     expect(sounding > 48000, f"only {sounding} samples with sound")
-    expect(wrong == 0, f"{wrong} samples from {np.argmax(error > 2)} on are not the sum of the speakers, placed at {placed}")
+    expect(wrong <= sounding // 20, f"{wrong} samples from {np.argmax(error > 2)} on are not the sum of the speakers, placed at {placed}")
 
 
 def environment(info):
