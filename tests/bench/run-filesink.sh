@@ -12,7 +12,7 @@ ninja -C "$build" gst/libgstdiscordvoice.so ext/worker/gst-discord-worker tests/
 build=$(cd "$build" && pwd)
 export GST_PLUGIN_PATH_1_0=$build/gst GST_REGISTRY_1_0=$build/tests/bench/bench.registry
 export GST_DISCORD_WORKER=$build/ext/worker/gst-discord-worker
-ulimit -n 65536
+ulimit -n "$(ulimit -Hn)"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 echo "$(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg)"
