@@ -17,6 +17,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 DOCTEST = re.compile(r"test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed")
 CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
 TAP = re.compile(r"^(not )?ok\b(.*)$", re.M)
+REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|:\d+: runtime error: ")
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 
 
@@ -45,18 +46,19 @@ def read(log: Path) -> dict[str, dict]:
     return {test["name"]: test for test in tests}
 
 
-def has_failed(test: dict) -> bool:
-    return test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")
-
-
 def said(test: dict) -> list[str]:
     return ANSI.sub("", test.get("stdout", "") + test.get("stderr", "")).splitlines()
+
+
+def has_failed(test: dict) -> bool:
+    """Also when a sanitizer reported a process of the test whose end was not the test's."""
+    return test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP") or any(map(REPORT.search, said(test)))
 
 
 def complaints(test: dict) -> list[str]:
     """The lines that tell why, else the last ones."""
     lines = said(test)
-    told = [l for l in lines if re.search(r"not ok|ERROR|FAILED|:[FE]:|CHECK\(|^#", l)]
+    told = [l for l in lines if re.search(r"not ok|ERROR|FAILED|:[FE]:|CHECK\(|^#|Sanitizer|runtime error", l)]
     return (told or lines)[-40:]
 
 
