@@ -37,6 +37,7 @@ struct ReceiveChain::Impl {
   void apply_one(const TransportKeyUpdate &update);
   void apply_one(const SsrcUpdate &update);
   void apply_one(const DaveUpdate &update);
+  void apply_one(const OldEpochsEndUpdate &) {}  // the session's own clock has wiped them
   void apply_one(const SessionEndUpdate &update);
   Session &session_at(SessionId id);
   template <class F>

@@ -95,14 +95,19 @@ void ReceiveChain::Impl::drop_stream(std::uint64_t key) {
 
 Time ReceiveChain::Impl::next_wakeup() const {
   Time next = timers_.due();
-  for (const auto &[id, session] : sessions_)
+  for (const auto &[id, session] : sessions_) {
+    next = std::min(next, session->keys_expire());
     if (!session->keyless.empty()) next = std::min(next, session->keyless.front().deadline);
+  }
   return next;
 }
 
 void ReceiveChain::Impl::advance(Time now) {
   tick(now);
-  for (const auto &[id, session] : sessions_) expire_keyless(*session, now_);
+  for (const auto &[id, session] : sessions_) {
+    expire_keyless(*session, now_);
+    session->expire_keys(now_);
+  }
   while (timers_.due() <= now_) {
     Stream &stream = *timers_.first();
     expire_waiting(stream, now_);

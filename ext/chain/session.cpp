@@ -35,7 +35,26 @@ const Binding *Session::binding(Ssrc ssrc) const {
 }
 
 void Session::apply(const DaveUpdate &update, Time now) {
-  if (update.more && update.version != 0) return add_senders(update, now);
+  if (update.more && update.version != 0)
+    add_senders(update, now);
+  else
+    begin_epoch(update, now);
+  note_expiry();
+}
+
+void Session::note_expiry() {
+  keys_expire_ = kNever;
+  for (const auto &[user, sender] : senders_)
+    keys_expire_ = std::min(keys_expire_, sender.decryptor.next_expiry());
+}
+
+void Session::expire_keys(Time now) {
+  if (now < keys_expire_) return;
+  for (auto &[user, sender] : senders_) sender.decryptor.expire(now);
+  note_expiry();
+}
+
+void Session::begin_epoch(const DaveUpdate &update, Time now) {
   const bool first = !std::exchange(dave_known_, true);
   if (update.version == 0) {
     plain_until_ = kNever;

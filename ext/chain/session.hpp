@@ -64,8 +64,14 @@ class Session {
   }
   Sender &sender(UserId user);
 
+  /** When keys run out next; kNever if none do. */
+  Time keys_expire() const { return keys_expire_; }
+  void expire_keys(Time now);
+
  private:
+  void begin_epoch(const DaveUpdate &update, Time now);
   void add_senders(const DaveUpdate &update, Time now);
+  void note_expiry();
 
   static constexpr std::size_t kTransportKeys = 2;
   static constexpr std::size_t kMaxBindings = 16384;
@@ -77,6 +83,7 @@ class Session {
   Time first_epoch_ = kNever;
   std::optional<std::uint64_t> first_epoch_number_;
   Time plain_until_ = dave::FrameDecryptor::kNeverPlain;  // for senders not heard yet
+  Time keys_expire_ = kNever;
 };
 
 }  // namespace dv::chain

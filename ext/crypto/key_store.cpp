@@ -23,6 +23,10 @@ void keep_newest(std::vector<KeyUpdate> &list, KeyUpdate update, std::size_t mos
   if (list.size() > most) list.erase(list.begin());
 }
 
+void keep_newest_only(std::vector<KeyUpdate> &list) {
+  if (list.size() > 1) list.erase(list.begin(), list.end() - 1);
+}
+
 }  // namespace
 
 KeyUpdate clone(const KeyUpdate &update) {
@@ -38,6 +42,7 @@ KeyUpdate clone(const KeyUpdate &update) {
                             copy.senders.push_back({s.user, s.base_secret.clone()});
                           return copy;
                         },
+                        [](const OldEpochsEndUpdate &u) -> KeyUpdate { return u; },
                         [](const SessionEndUpdate &u) -> KeyUpdate { return u; },
                     },
                     update);
@@ -68,6 +73,10 @@ void KeyStore::remember_locked(const KeyUpdate &update) {
                  },
                  [&](const DaveUpdate &u) {
                    keep_newest(sessions_[u.session].dave, clone(update), kEpochsKept);
+                 },
+                 [&](const OldEpochsEndUpdate &u) {
+                   const auto found = sessions_.find(u.session);
+                   if (found != sessions_.end()) keep_newest_only(found->second.dave);
                  },
                  [&](const SessionEndUpdate &u) { sessions_.erase(u.session); },
              },

@@ -58,12 +58,20 @@ struct DaveUpdate {
   std::vector<Sender> senders;
   bool more = false;
 };
+/**
+ * The time of all epochs before the newest is over: whoever keeps them for newcomers wipes them. A
+ * chain does so by its own clock.
+ */
+struct OldEpochsEndUpdate {
+  SessionId session = 0;
+};
 /** The session is over: its keys are wiped; what still waits for them is counted as dropped. */
 struct SessionEndUpdate {
   SessionId session = 0;
 };
 
-using KeyUpdate = std::variant<TransportKeyUpdate, SsrcUpdate, DaveUpdate, SessionEndUpdate>;
+using KeyUpdate =
+    std::variant<TransportKeyUpdate, SsrcUpdate, DaveUpdate, OldEpochsEndUpdate, SessionEndUpdate>;
 
 KeyUpdate clone(const KeyUpdate &update);
 SessionId session_of(const KeyUpdate &update);
@@ -106,7 +114,8 @@ class OpenProgress {
  * A listener first gets what is in force as a replay, then each update once, in order. It is
  * called from the publishing thread with the store's lock held, so it must only queue and return;
  * in exchange no update can overtake another or be missed. The store keeps the newest three epochs
- * per session for late listeners (a restarted worker, an element that was linked later).
+ * per session for late listeners (a restarted worker, an element that was linked later), until it
+ * is told that the old ones are over.
  */
 class KeyStore {
  public:

@@ -55,6 +55,11 @@ void FrameDecryptor::expire(Time now) {
   while (!epochs_.empty() && now > epochs_.back().until) epochs_.pop_back();
 }
 
+Time FrameDecryptor::next_expiry() const {
+  if (epochs_.empty() || epochs_.back().until == kNever) return kNever;
+  return epochs_.back().until + Time{1};
+}
+
 bool FrameDecryptor::has_ratchet(Time now) const {
   return !epochs_.empty() && now <= epochs_.front().until;
 }

@@ -56,6 +56,11 @@ class FrameDecryptor {
   /** `out` must hold `frame.size()` bytes and not overlap it. */
   FrameResult open(ByteView frame, Time now, std::span<std::uint8_t> out);
 
+  /** Wipes the keys that have run out; opening does so, too, but only when frames come. */
+  void expire(Time now);
+  /** When `expire` has something to do next; kNever if nothing runs out. */
+  Time next_expiry() const;
+
   bool has_ratchet(Time now) const;
   bool plain_allowed(Time now) const { return now <= plain_until_; }
 
@@ -65,7 +70,6 @@ class FrameDecryptor {
     Time until;
   };
 
-  void expire(Time now);
   void end_in_time(Time now);
 
   std::uint64_t before_first_;

@@ -38,6 +38,9 @@ void KeyMirror::remember(const KeyUpdate &update) {
     }
   } else if (const auto *d = std::get_if<DaveUpdate>(&update)) {
     keep_newest(sessions_[d->session].dave, copy(*d), kEpochsKept);
+  } else if (const auto *old = std::get_if<OldEpochsEndUpdate>(&update)) {
+    const auto it = sessions_.find(old->session);
+    while (it != sessions_.end() && it->second.dave.size() > 1) it->second.dave.pop_front();
   } else {
     sessions_.erase(session_of(update));
   }
@@ -99,8 +102,8 @@ void KeyMirror::pass_on(const KeyUpdate &update, KnownSession &known,
     }
   } else if (const auto *d = std::get_if<DaveUpdate>(&update)) {
     send(message_from(client_, *d, [&](UserId user) { return known.users.count(user) != 0; }));
-  } else {
-    send(message_from(client_, std::get<SessionEndUpdate>(update)));
+  } else if (const auto *end = std::get_if<SessionEndUpdate>(&update)) {
+    send(message_from(client_, *end));
   }
 }
 

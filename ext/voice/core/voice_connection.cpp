@@ -73,6 +73,12 @@ void VoiceConnection::Impl::check_session_ends(Time now) {
   }
 }
 
+void VoiceConnection::Impl::check_old_epochs(Time now) {
+  if (now < old_epochs_end_) return;
+  old_epochs_end_ = kNever;
+  actions_.push_back(Keys{OldEpochsEndUpdate{session_}});
+}
+
 void VoiceConnection::Impl::send_udp() {
   for (Bytes &datagram : udp_.take_datagrams()) {
     actions_.push_back(SendUdp{std::move(datagram)});
@@ -130,9 +136,9 @@ void VoiceConnection::Impl::on_rtp_received(Time now) {
   udp_.on_media(now);
 }
 
-void VoiceConnection::Impl::on_media_broken() {
+void VoiceConnection::Impl::on_media_broken(Time now) {
   if (state_ != State::ready || !dave_) return;
-  apply(dave_->media_broken());
+  apply(dave_->media_broken(), now);
 }
 
 void VoiceConnection::Impl::check_watchdog(Time now) {
@@ -201,6 +207,7 @@ void VoiceConnection::Impl::check_deadline(Time now) {
 void VoiceConnection::Impl::advance(Time now) {
   if (state_ == State::ended) return;
   check_session_ends(now);
+  check_old_epochs(now);
   switch (heartbeat_.advance(now)) {
     case Heartbeat::Event::beat:
       send(voice_msg::heartbeat(static_cast<std::uint64_t>(now / 1ms), seq_ack_));
@@ -228,7 +235,7 @@ void VoiceConnection::Impl::advance(Time now) {
 
 Time VoiceConnection::Impl::next_wakeup() const {
   if (state_ == State::ended || state_ == State::idle) return kNever;
-  Time next = std::min({deadline_, retry_at_, attempt_deadline_, roster_at_,
+  Time next = std::min({deadline_, retry_at_, attempt_deadline_, roster_at_, old_epochs_end_,
                         heartbeat_.next_wakeup(), ssrcs_.next_wakeup()});
   if (udp_open_) next = std::min(next, udp_.next_wakeup());
   if (state_ == State::ready && !deaf_) next = std::min(next, watchdog_.next_wakeup());
@@ -267,7 +274,7 @@ void VoiceConnection::on_udp_control(ByteView datagram, Time now) {
 void VoiceConnection::on_rtp_received(Time now) { impl_->on_rtp_received(now); }
 void VoiceConnection::on_rtp_opened(Time) { impl_->watchdog_.on_opened(); }
 void VoiceConnection::watch_opened() { impl_->watchdog_.watch_opened(); }
-void VoiceConnection::on_media_broken(Time) { impl_->on_media_broken(); }
+void VoiceConnection::on_media_broken(Time now) { impl_->on_media_broken(now); }
 void VoiceConnection::advance(Time now) { impl_->advance(now); }
 Time VoiceConnection::next_wakeup() const { return impl_->next_wakeup(); }
 std::vector<VoiceAction> VoiceConnection::take_actions() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ext/crypto/dave/media_ratchet.hpp"
 #include "ext/voice/core/voice_impl.hpp"
 
 namespace dv::voice {
@@ -52,17 +53,17 @@ void VoiceConnection::Impl::handle(voice_msg::Body &body, Time now) {
             stats_.gateway_rtt = heartbeat_.rtt();
           },
           [&](const voice_msg::Resumed &) { on_resumed(now); },
-          [&](const voice_msg::ClientsConnect &clients) { on_clients(clients.users); },
+          [&](const voice_msg::ClientsConnect &clients) { on_clients(clients.users, now); },
           [&](const voice_msg::Video &video) { on_video(video, now); },
           [&](const voice_msg::ClientDisconnect &gone) { on_client_gone(gone.user, now); },
           [&](const voice_msg::DavePrepareTransition &prepare) {
-            if (dave_) apply(dave_->prepare_transition(prepare.transition, prepare.version));
+            if (dave_) apply(dave_->prepare_transition(prepare.transition, prepare.version), now);
           },
           [&](const voice_msg::DaveExecuteTransition &execute) {
-            if (dave_) apply(dave_->execute_transition(execute.transition));
+            if (dave_) apply(dave_->execute_transition(execute.transition), now);
           },
           [&](const voice_msg::DavePrepareEpoch &epoch) {
-            if (dave_) apply(dave_->prepare_epoch(epoch.version, epoch.epoch));
+            if (dave_) apply(dave_->prepare_epoch(epoch.version, epoch.epoch), now);
           },
           [&](const voice_msg::Other &other) {
             if (!is_of_no_use(other.op)) stats_.unknown_opcodes++;
@@ -71,7 +72,7 @@ void VoiceConnection::Impl::handle(voice_msg::Body &body, Time now) {
       body);
 }
 
-void VoiceConnection::Impl::on_binary(ByteView frame, Time) {
+void VoiceConnection::Impl::on_binary(ByteView frame, Time now) {
   if (!session_live()) return;
   const auto message = voice_msg::parse_binary(frame);
   if (!message) {
@@ -84,7 +85,7 @@ void VoiceConnection::Impl::on_binary(ByteView frame, Time) {
     case dave::kOpProposals:
     case dave::kOpAnnounceCommit:
     case dave::kOpWelcome:
-      if (dave_) apply(dave_->binary(message->op, message->payload));
+      if (dave_) apply(dave_->binary(message->op, message->payload), now);
       break;
     default:
       stats_.unknown_opcodes++;
@@ -102,9 +103,9 @@ void VoiceConnection::Impl::enter(const std::vector<UserId> &users) {
   if (!unnamed.empty()) actions_.push_back(WantNames{std::move(unnamed)});
 }
 
-void VoiceConnection::Impl::on_clients(const std::vector<UserId> &users) {
+void VoiceConnection::Impl::on_clients(const std::vector<UserId> &users, Time now) {
   enter(users);
-  if (dave_) apply(dave_->clients_connect(users));
+  if (dave_) apply(dave_->clients_connect(users), now);
 }
 
 void VoiceConnection::Impl::on_speaking(const voice_msg::Speaking &speaking, Time now) {
@@ -130,7 +131,7 @@ void VoiceConnection::Impl::on_video(const voice_msg::Video &video, Time now) {
 void VoiceConnection::Impl::on_client_gone(UserId user, Time now) {
   ssrcs_.retire_user(user, now);
   if (roster_.leave(user)) tell(SpeakerLeft{roster_.member(user)});
-  if (dave_) apply(dave_->client_disconnect(user));
+  if (dave_) apply(dave_->client_disconnect(user), now);
 }
 
 void VoiceConnection::Impl::apply(const SsrcTable::Changes &changes) {
@@ -144,7 +145,7 @@ void VoiceConnection::Impl::apply(const SsrcTable::Changes &changes) {
   }
 }
 
-void VoiceConnection::Impl::apply(dave::Actions actions) {
+void VoiceConnection::Impl::apply(dave::Actions actions, Time now) {
   for (dave::Action &action : actions) {
     std::visit(Overload{
                    [&](const dave::SendJson &json) {
@@ -163,7 +164,10 @@ void VoiceConnection::Impl::apply(dave::Actions actions) {
                      tell(EpochChanged{session_, epoch.version, epoch.epoch,
                                        std::move(epoch.privacy_code)});
                    },
-                   [&](DaveUpdate &update) { actions_.push_back(Keys{std::move(update)}); },
+                   [&](DaveUpdate &update) {
+                     actions_.push_back(Keys{std::move(update)});
+                     old_epochs_end_ = now + dave::kTransitionOverlap;
+                   },
                    [](const dave::SenderKey &) {},  // Nothing is ever sent by a listener.
                    [&](dave::Problem &problem) { tell(Note{"DAVE: " + problem.what}); },
                },

@@ -50,7 +50,7 @@ class VoiceConnection::Impl {
   void on_udp_failed(std::string_view text, Time now);
   void on_udp_control(ByteView datagram, Time now);
   void on_rtp_received(Time now);
-  void on_media_broken();
+  void on_media_broken(Time now);
   std::vector<SessionId> unfinished_sessions() const;
 
   // voice_join.cpp
@@ -92,6 +92,7 @@ class VoiceConnection::Impl {
   void send_udp();
   void on_udp_event(UdpLink::Event event, Time now);
   void check_session_ends(Time now);
+  void check_old_epochs(Time now);
   void check_deadline(Time now);
   void check_watchdog(Time now);
   void check_roster(Time now);
@@ -130,12 +131,12 @@ class VoiceConnection::Impl {
   // voice_events.cpp
   void handle(voice_msg::Body &body, Time now);
   void on_speaking(const voice_msg::Speaking &speaking, Time now);
-  void on_clients(const std::vector<UserId> &users);
+  void on_clients(const std::vector<UserId> &users, Time now);
   void on_video(const voice_msg::Video &video, Time now);
   void on_client_gone(UserId user, Time now);
   void enter(const std::vector<UserId> &users);
   void apply(const SsrcTable::Changes &changes);
-  void apply(dave::Actions actions);
+  void apply(dave::Actions actions, Time now);
   bool session_live() const;
 
   // voice_recovery.cpp
@@ -197,6 +198,7 @@ class VoiceConnection::Impl {
   unsigned spent_chances_ = 0;
   Time address_kept_until_{};  ///< a change of the own address before it is one of many
   std::map<SessionId, Time> session_ends_;
+  Time old_epochs_end_ = kNever;  ///< their keys are not wanted any more
 };
 
 }  // namespace dv::voice

@@ -33,6 +33,7 @@ void VoiceConnection::Impl::make_dave() {
 void VoiceConnection::Impl::begin_connect(Time now) {
   drop_link(now);
   session_ = KeyStore::next_session_id();
+  old_epochs_end_ = kNever;
   used_session_id_ = own_session_id_.clone();
   seq_ack_ = -1;
   server_ahead_until_ = Time{};
@@ -149,7 +150,7 @@ void VoiceConnection::Impl::on_description(voice_msg::SessionDescription &descri
   actions_.push_back(
       Keys{TransportKeyUpdate{session_, description.mode, std::move(description.key)}});
   if (dave_) {
-    apply(dave_->session_description(description.dave_version));
+    apply(dave_->session_description(description.dave_version), now);
   } else {
     actions_.push_back(Keys{DaveUpdate{session_, 0, 0, {}}});
   }

@@ -32,6 +32,18 @@ TEST_CASE("a late listener gets what is in force, then what is new, each once") 
   CHECK(epochs == std::vector<std::uint64_t>{3, 4, 5, 6});
 }
 
+TEST_CASE("old epochs that are over are not told any more") {
+  KeyStore store;
+  store.publish(OldEpochsEndUpdate{1});
+  for (std::uint64_t e = 1; e <= 3; ++e) store.publish(epoch(1, e));
+  store.publish(epoch(2, 8));
+  store.publish(OldEpochsEndUpdate{1});
+  std::vector<std::uint64_t> epochs;
+  for (const KeyUpdate &update : store.snapshot())
+    epochs.push_back(std::get<DaveUpdate>(update).epoch);
+  CHECK(epochs == std::vector<std::uint64_t>{3, 8});
+}
+
 TEST_CASE("the end of a session forgets its keys and bindings") {
   KeyStore store;
   store.publish(SsrcUpdate{1, 11, 7});

@@ -159,6 +159,21 @@ TEST_CASE("a worker is told only what its streams need") {
   CHECK(told.epochs[1].second == std::vector<UserId>{100});
 }
 
+TEST_CASE("old epochs that are over are told nobody") {
+  KeyMirror mirror(1);
+  for (int i = 0; i < 3; ++i) mirror.remember(epoch(1, {100}));
+  mirror.remember(SsrcUpdate{1, 10, 100});
+  const KeyUpdate over = OldEpochsEndUpdate{1};
+  mirror.remember(over);
+  Told told;
+  KnownSession known;
+  mirror.introduce(1, 10, nullptr, known, told.send());
+  CHECK(told.epochs.size() == 1);
+  mirror.pass_on(
+      over, known, [](Ssrc) { return true; }, told.send());
+  CHECK(told.epochs.size() == 1);
+}
+
 TEST_CASE("a user who is named late gets the epochs that name him") {
   KeyMirror mirror(1);
   mirror.remember(epoch(1, {100}));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "ext/voice/core/dave_link.hpp"
 #include "tests/unit/voice/fake_discord.hpp"
 
@@ -89,6 +91,25 @@ VoiceConfig config_with(Seen &seen) {
 using Calls = std::vector<std::string>;
 
 }  // namespace
+
+TEST_CASE("ten seconds after an epoch was told those before it are given up, once") {
+  Seen seen;
+  FakeDiscord discord(config_with(seen));
+  discord.dave_version = 1;
+  discord.start();
+  REQUIRE(discord.ready());
+  const auto given_up = [&] {
+    return std::count_if(discord.keys.begin(), discord.keys.end(), [](const KeyUpdate &update) {
+      return std::holds_alternative<OldEpochsEndUpdate>(update);
+    });
+  };
+  discord.run(9s);
+  CHECK(given_up() == 0);
+  discord.run(2s);
+  CHECK(given_up() == 1);
+  discord.run(30s);
+  CHECK(given_up() == 1);
+}
 
 TEST_CASE("DAVE messages reach the session from the first frame on, in order") {
   Seen seen;
