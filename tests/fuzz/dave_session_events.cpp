@@ -4,6 +4,7 @@
 #include "ext/crypto/dave/session.hpp"
 #include "ext/crypto/mls/delivery.hpp"
 #include "tests/fuzz/edits.hpp"
+#include "tests/fuzz/plain_openssl.hpp"
 #include "tests/fuzz/require.hpp"
 
 using namespace dv;

@@ -6,6 +6,7 @@
 #include "ext/crypto/mls/epoch.hpp"
 #include "ext/crypto/mls/hpke.hpp"
 #include "tests/fuzz/edits.hpp"
+#include "tests/fuzz/plain_openssl.hpp"
 #include "tests/fuzz/require.hpp"
 
 using namespace dv;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Binary messages of the voice gateway (DAVE) to a session with encryption: u8 length, frame,
 // again.
+#include "tests/fuzz/plain_openssl.hpp"
 #include "tests/fuzz/require.hpp"
 #include "tests/fuzz/voice_session.hpp"
 
