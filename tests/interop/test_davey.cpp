@@ -7,13 +7,16 @@
 #include <filesystem>
 
 #include "tests/interop/davey_member.hpp"
+#include "tests/unit/dave/history.hpp"
 
 using namespace dv;
 using test::Call;
 using test::DaveyHost;
 using test::DaveyMember;
 using test::Faults;
+using test::HistoryShape;
 using test::OwnParticipant;
+using test::run_histories;
 
 static constexpr ChannelId kChannel = 1464859146804396157;
 
@@ -126,60 +129,10 @@ TEST_CASE("version 1 to 0 to 1, and a channel that empties and fills again") {
 }
 
 /** Our members suffer lost, changed and stale messages; the others see what becomes of that. */
-static std::string history(std::uint64_t seed, Call::Stats &sum) {
-  std::mt19937_64 rng(seed);
-  Call call(kChannel, rng());
-  const Faults faults{3, 10, 10, 4, 4};
-  const std::size_t most = 2 + rng() % 7;
-  for (int step = 0; step < 14 && call.failure().empty(); ++step) {
-    for (auto changes = 1 + rng() % 3; changes > 0; --changes) {
-      const auto users = call.users();
-      const UserId user = 100 + rng() % (most + 2);
-      if (std::find(users.begin(), users.end(), user) != users.end()) {
-        call.leave(user);
-      } else if (users.size() < most) {
-        enter(call, user, rng() % 2 == 0);
-      }
-    }
-    if (call.size() > 0 && rng() % 10 == 0) {
-      if (call.version() > 0) {
-        call.downgrade();
-      } else {
-        call.upgrade();
-      }
-    }
-    settle(call, faults);
-  }
-  if (call.version() == 0) call.upgrade();
-  for (UserId user = 900; user < 903; ++user) {
-    enter(call, user, user % 2 == 0);
-    call.settle();
-  }
-  call.verify();
-  const auto &s = call.stats();
-  sum.epochs += s.epochs;
-  sum.frames += s.frames;
-  sum.recoveries += s.recoveries;
-  sum.crossings += s.crossings;
-  sum.resets += s.resets;
-  for (const auto &[own, n] : s.won) sum.won[own] += n;
-  return call.failure();
-}
-
 TEST_CASE("random histories: all members agree and open each other's frames") {
-  const char *asked = std::getenv("DV_HISTORIES");
-  const int histories = asked != nullptr ? std::atoi(asked) : 20;
-  const char *first = std::getenv("DV_SEED");
-  const std::uint64_t seed = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
-  Call::Stats sum;
-  for (int i = 0; i < histories; ++i) {
-    const auto failure = history(seed + static_cast<std::uint64_t>(i), sum);
-    CAPTURE(seed + static_cast<std::uint64_t>(i));
-    REQUIRE(failure == "");
-  }
-  MESSAGE(histories << " histories: " << sum.epochs << " epochs (" << sum.won[true]
-                    << " by our commits, " << sum.won[false] << " by davey's), " << sum.frames
-                    << " frames, " << sum.recoveries << " recoveries, " << sum.crossings
-                    << " crossings, " << sum.resets << " resets");
-  CHECK(sum.epochs > 0);
+  const HistoryShape shape{kChannel, {3, 10, 10, 4, 4}, 14, 8};
+  const auto sum = run_histories(shape, 20, [](Call &call, UserId user, std::mt19937_64 &rng) {
+    enter(call, user, rng() % 2 == 0);
+  });
+  CHECK(sum.frames > 0);
 }

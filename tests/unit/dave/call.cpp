@@ -44,6 +44,19 @@ void Call::take(UserId user, Answers answers) {
   }
 }
 
+Call::Stats &Call::Stats::operator+=(const Stats &other) {
+  epochs += other.epochs;
+  frames += other.frames;
+  recoveries += other.recoveries;
+  crossings += other.crossings;
+  resets += other.resets;
+  lost += other.lost;
+  stale += other.stale;
+  revoked += other.revoked;
+  for (const auto &[robust, n] : other.won) won[robust] += n;
+  return *this;
+}
+
 void Call::join(UserId user, std::unique_ptr<Participant> participant) {
   std::vector<UserId> others = users();
   for (const UserId other : others)

@@ -104,6 +104,7 @@ class Call {
     std::uint64_t epochs = 0, frames = 0, recoveries = 0, crossings = 0, resets = 0, lost = 0,
                   stale = 0, revoked = 0;
     std::map<bool, std::uint64_t> won;  ///< By commits of robust participants, and of others.
+    Stats &operator+=(const Stats &other);
   };
   const Stats &stats() const { return stats_; }
 
