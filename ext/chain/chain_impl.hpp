@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <list>
 #include <memory>
 #include <unordered_map>
 
@@ -11,7 +12,7 @@ namespace dv {
 
 struct ReceiveChain::Impl {
  public:
-  Impl(const ChainConfig &config, ChainSink &sink);
+  Impl(const ChainConfig &config, ChainSink &sink, chain::DecoderBudget *budget);
 
   void apply(const KeyUpdate &update, Time now);
   void receive(const PacketIn &in, Time now);
@@ -54,6 +55,7 @@ struct ReceiveChain::Impl {
   void retry_keyless(Session &session);
   void expire_keyless(Session &session, Time until);
   Stream *stream_at(Session &session, Ssrc ssrc);
+  bool make_room();
   void settle(const PacketIn &in, Ssrc ssrc, Verdict verdict);
 
   // Frames: frames.cpp
@@ -79,10 +81,12 @@ struct ReceiveChain::Impl {
 
   ChainConfig config_;
   ChainSink &sink_;
+  chain::DecoderBudget own_budget_;
   chain::PacketPool pool_;
   chain::DecodeShared decode_;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Stream>> streams_;
+  std::list<Stream *> by_use_;  // silent for longest first
   chain::TimerHeap<Stream> timers_;
   Actions actions_;
   Bytes transport_room_;

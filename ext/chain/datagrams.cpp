@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
 #include <utility>
 
 #include "ext/chain/chain_impl.hpp"
@@ -87,15 +88,29 @@ void ReceiveChain::Impl::open_rtp(Session &session, const PacketIn &in, const Rt
 ReceiveChain::Impl::Stream *ReceiveChain::Impl::stream_at(Session &session, Ssrc ssrc) {
   const std::uint64_t key = key_of(session.id, ssrc);
   const auto found = streams_.find(key);
-  if (found != streams_.end()) return found->second.get();
-  if (streams_.size() >= config_.max_streams) return nullptr;
+  if (found != streams_.end()) {
+    by_use_.splice(by_use_.end(), by_use_, found->second->use);
+    return found->second.get();
+  }
+  if (streams_.size() >= config_.max_streams && !make_room()) return nullptr;
   SequenceConfig rules;
   rules.latency = config_.latency;
   auto stream = std::make_unique<Stream>(session, ssrc, rules);
   if (config_.decode)
     stream->decode.emplace(decode_, chain::StreamNames{session.id, ssrc, 0}, ordered());
   bind_user(*stream);
+  stream->use = by_use_.insert(by_use_.end(), stream.get());
   return streams_.emplace(key, std::move(stream)).first->second.get();
+}
+
+/** The stream that was silent for longest goes, of those that hold nothing. */
+bool ReceiveChain::Impl::make_room() {
+  const auto idle = std::find_if(by_use_.begin(), by_use_.end(),
+                                 [](const Stream *s) { return s->next_due() == kNever; });
+  if (idle == by_use_.end()) return false;
+  drain_stream(**idle);
+  drop_stream(key_of((*idle)->session.id, (*idle)->ssrc));
+  return true;
 }
 
 void ReceiveChain::Impl::wait_for_transport(Session &session, const PacketIn &in, Ssrc ssrc) {

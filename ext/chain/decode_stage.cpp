@@ -32,7 +32,7 @@ void DecodeStage::settle() {
 bool DecodeStage::packet(const Packet &packet, std::uint64_t number, bool restart) {
   if (restart) {
     settle();
-    if (decoder_) decoder_->reset();
+    if (place_.decoder) place_.decoder->reset();
     any_ = false;
   }
   // A successor of a lost worker is being brought up to date: what it misses was told before.
@@ -45,10 +45,11 @@ bool DecodeStage::packet(const Packet &packet, std::uint64_t number, bool restar
   if (missing_.count != 0) conceal(packet);
   if (packet.content == Content::nothing) return true;
 
-  if (!decoder_) decoder_ = shared_.decoders.get();
-  auto pcm = decoder_->decode(packet.payload(), shared_.room);
+  if (!place_.decoder) place_.decoder = shared_.decoders.get();
+  place_.budget.use(place_);
+  auto pcm = place_.decoder->decode(packet.payload(), shared_.room);
   const bool good = pcm.has_value();
-  if (!good) pcm = decoder_->conceal(packet.samples, shared_.room);
+  if (!good) pcm = place_.decoder->conceal(packet.samples, shared_.room);
   any_ = true;
   last_end_ = packet.rtp_time + packet.samples;
   last_samples_ = packet.samples;
@@ -77,7 +78,7 @@ std::uint32_t DecodeStage::missing_duration(const Packet &next) const {
 }
 
 void DecodeStage::conceal(const Packet &next) {
-  if (!any_) return settle();  // nothing to go on from
+  if (!any_ || !place_.decoder) return settle();  // nothing to go on from
   const ChainConfig &config = shared_.config;
   const bool next_is_audio = next.content == Content::audio;
   const std::uint32_t duration = next_is_audio ? missing_duration(next) : last_samples_;
@@ -94,12 +95,12 @@ void DecodeStage::make_up(const Packet &next, std::uint64_t by_decoder, bool by_
   shared_.sink.lost(names_.session, names_.ssrc, missing.first, missing.count,
                     by_decoder + (by_fec ? 1 : 0));
   for (std::uint64_t i = 0; i < by_decoder; ++i) {
-    if (const auto pcm = decoder_->conceal(duration, shared_.room))
+    if (const auto pcm = place_.decoder->conceal(duration, shared_.room))
       emit(*pcm, kFrameConcealed, missing.first + i, last_end_, duration, next.arrival);
     last_end_ += duration;
   }
   if (!by_fec) return;
-  if (const auto pcm = decoder_->decode_fec(next.payload(), duration, shared_.room))
+  if (const auto pcm = place_.decoder->decode_fec(next.payload(), duration, shared_.room))
     emit(*pcm, kFrameConcealed, missing.first + missing.count - 1, next.rtp_time - duration,
          duration, next.arrival);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "ext/chain/decoder_budget.hpp"
 #include "ext/chain/opus_decoder.hpp"
 #include "ext/chain/packet.hpp"
 #include "ext/chain/receive_chain.hpp"
@@ -32,8 +33,8 @@ struct DecodeShared {
 class DecodeStage {
  public:
   DecodeStage(DecodeShared &shared, StreamNames names, bool ordered)
-      : shared_(shared), names_(names), ordered_(ordered) {}
-  ~DecodeStage() { shared_.decoders.put(std::move(decoder_)); }
+      : shared_(shared), names_(names), ordered_(ordered), place_(shared.decoders.budget()) {}
+  ~DecodeStage() { shared_.decoders.put(std::move(place_.decoder)); }
   DecodeStage(const DecodeStage &) = delete;
   DecodeStage &operator=(const DecodeStage &) = delete;
 
@@ -59,8 +60,8 @@ class DecodeStage {
 
   DecodeShared &shared_;
   StreamNames names_;
-  const bool ordered_;                // numbers arrive ascending, gaps are final
-  std::unique_ptr<Decoder> decoder_;  // null until there is something to decode
+  const bool ordered_;          // numbers arrive ascending, gaps are final
+  DecoderBudget::Place place_;  // empty until there is something to decode, or silent for long
   Missing missing_;
   bool any_ = false;            // something was decoded: the three below are valid
   std::uint32_t last_end_ = 0;  // RTP time behind the last frame

@@ -65,21 +65,4 @@ void Decoder::reset() {
   clip_memory_[0] = clip_memory_[1] = 0;
 }
 
-void DecoderPool::reserve() {
-  if (spare_.empty()) spare_.push_back(std::make_unique<Decoder>(config_));
-}
-
-std::unique_ptr<Decoder> DecoderPool::get() {
-  if (spare_.empty()) return std::make_unique<Decoder>(config_);
-  auto decoder = std::move(spare_.back());
-  spare_.pop_back();
-  return decoder;
-}
-
-void DecoderPool::put(std::unique_ptr<Decoder> decoder) {
-  if (!decoder || spare_.size() >= kMaxSpare) return;
-  decoder->reset();
-  spare_.push_back(std::move(decoder));
-}
-
 }  // namespace dv::chain

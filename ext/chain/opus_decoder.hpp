@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "ext/chain/receive_chain.hpp"
 #include "ext/wire/opus_packet.hpp"
@@ -42,21 +41,6 @@ class Decoder {
   float clip_memory_[2] = {0, 0};
   unsigned channels_;
   std::uint32_t divisor_;  // 48 kHz samples per sample
-};
-
-/** Spare decoders: making one costs more than decoding a packet. */
-class DecoderPool {
- public:
-  explicit DecoderPool(const ChainConfig &config) : config_(config) {}
-  /** Makes one in advance where there is none. */
-  void reserve();
-  std::unique_ptr<Decoder> get();
-  void put(std::unique_ptr<Decoder> decoder);
-
- private:
-  static constexpr std::size_t kMaxSpare = 32;
-  ChainConfig config_;
-  std::vector<std::unique_ptr<Decoder>> spare_;
 };
 
 }  // namespace dv::chain

@@ -8,8 +8,10 @@
 
 namespace dv {
 
-ReceiveChain::Impl::Impl(const ChainConfig &config, ChainSink &sink)
-    : config_(config), sink_(sink), decode_{config_, sink, chain::DecoderPool(config), {}} {}
+ReceiveChain::Impl::Impl(const ChainConfig &config, ChainSink &sink, chain::DecoderBudget *budget)
+    : config_(config),
+      sink_(sink),
+      decode_{config_, sink, {config, budget != nullptr ? *budget : own_budget_}, {}} {}
 
 ReceiveChain::Impl::Session &ReceiveChain::Impl::session_at(SessionId id) {
   auto &slot = sessions_[id];
@@ -60,7 +62,7 @@ void ReceiveChain::Impl::apply_one(const SsrcUpdate &update) {
 }
 
 void ReceiveChain::Impl::apply_one(const DaveUpdate &update) {
-  session_at(update.session).apply(update, now_);
+  session_at(update.session).apply(update, now_ - update.age);
   for_streams_of(update.session, [this](std::uint64_t, Stream &stream) {
     if (stream.waiting.empty()) return;
     retry_waiting(stream);
@@ -90,6 +92,7 @@ void ReceiveChain::Impl::drain_stream(Stream &stream) {
 void ReceiveChain::Impl::drop_stream(std::uint64_t key) {
   const auto found = streams_.find(key);
   timers_.remove(*found->second);
+  by_use_.erase(found->second->use);
   streams_.erase(found);
 }
 
@@ -136,6 +139,7 @@ void ReceiveChain::Impl::flush() {
     for (PacketRef &packet : stream.waiting) settle(stream, *packet, Verdict::flushed);
     stream.order.reset([&](PacketRef packet) { settle(stream, *packet, Verdict::flushed); });
   }
+  by_use_.clear();
   streams_.clear();
 }
 
@@ -148,8 +152,8 @@ void ReceiveChain::Impl::forget(SessionId session, Ssrc ssrc, Time now) {
   drop_stream(key);
 }
 
-ReceiveChain::ReceiveChain(const ChainConfig &config, ChainSink &sink)
-    : impl_(std::make_unique<Impl>(config, sink)) {}
+ReceiveChain::ReceiveChain(const ChainConfig &config, ChainSink &sink, chain::DecoderBudget *budget)
+    : impl_(std::make_unique<Impl>(config, sink, budget)) {}
 ReceiveChain::~ReceiveChain() = default;
 
 void ReceiveChain::apply(const KeyUpdate &update, Time now) { impl_->apply(update, now); }

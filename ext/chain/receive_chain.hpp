@@ -11,6 +11,10 @@
 
 namespace dv {
 
+namespace chain {
+class DecoderBudget;
+}
+
 enum class SampleFormat : std::uint8_t { s16, f32 };
 
 struct ChainConfig {
@@ -22,9 +26,9 @@ struct ChainConfig {
   bool fec = true;             ///< conceal with the next packet's in-band FEC where it has it
   bool plc = true;             ///< conceal the rest by the decoder, up to `plc_limit`
   Time plc_limit = 120ms;
-  Time key_wait = 2s;               ///< how long a packet waits for its user or its keys
-  std::uint32_t max_waiting = 256;  ///< packets waiting for keys, per stream
-  std::uint32_t max_streams = 4096;
+  Time key_wait = 2s;                ///< how long a packet waits for its user or its keys
+  std::uint32_t max_waiting = 256;   ///< packets waiting for keys, per stream
+  std::uint32_t max_streams = 4096;  ///< beyond it the one that was silent for longest goes
 };
 
 /** One datagram as received. `data` is only read during the call. */
@@ -89,7 +93,8 @@ class ChainSink {
  */
 class ReceiveChain {
  public:
-  ReceiveChain(const ChainConfig &config, ChainSink &sink);
+  /** `budget`: shared with other chains of this thread, and outlives them; null: one of its own. */
+  ReceiveChain(const ChainConfig &config, ChainSink &sink, chain::DecoderBudget *budget = nullptr);
   ~ReceiveChain();
   ReceiveChain(const ReceiveChain &) = delete;
   ReceiveChain &operator=(const ReceiveChain &) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <optional>
 
 #include "ext/chain/decode_stage.hpp"
@@ -35,6 +36,7 @@ struct Stream : Timed {
   std::optional<std::uint16_t> first_opened, newest_opened;
   Order order;
   std::optional<DecodeStage> decode;
+  std::list<Stream *>::iterator use;  ///< its place among all by last use
 
   /** Whether a key that is still to come could have sealed it: senders never go back to an old one.
    */

@@ -11,6 +11,8 @@ constexpr std::size_t kTransportKeysKept = 2;
 constexpr std::size_t kEpochsKept = 3;
 constexpr std::size_t kMaxSsrcs = 16384;
 
+using Clock = std::chrono::steady_clock;
+
 template <class... F>
 struct Overload : F... {
   using F::operator()...;
@@ -18,12 +20,14 @@ struct Overload : F... {
 template <class... F>
 Overload(F...) -> Overload<F...>;
 
-void keep_newest(std::vector<KeyUpdate> &list, KeyUpdate update, std::size_t most) {
+template <class T>
+void keep_newest(std::vector<T> &list, T update, std::size_t most) {
   list.push_back(std::move(update));
   if (list.size() > most) list.erase(list.begin());
 }
 
-void keep_newest_only(std::vector<KeyUpdate> &list) {
+template <class T>
+void keep_newest_only(std::vector<T> &list) {
   if (list.size() > 1) list.erase(list.begin(), list.end() - 1);
 }
 
@@ -36,7 +40,7 @@ KeyUpdate clone(const KeyUpdate &update) {
                         },
                         [](const SsrcUpdate &u) -> KeyUpdate { return u; },
                         [](const DaveUpdate &u) -> KeyUpdate {
-                          DaveUpdate copy{u.session, u.version, u.epoch, {}, u.more};
+                          DaveUpdate copy{u.session, u.version, u.epoch, {}, u.more, u.age};
                           copy.senders.reserve(u.senders.size());
                           for (const auto &s : u.senders)
                             copy.senders.push_back({s.user, s.base_secret.clone()});
@@ -72,7 +76,8 @@ void KeyStore::remember_locked(const KeyUpdate &update) {
                    }
                  },
                  [&](const DaveUpdate &u) {
-                   keep_newest(sessions_[u.session].dave, clone(update), kEpochsKept);
+                   keep_newest(sessions_[u.session].dave,
+                               Session::Epoch{clone(update), Clock::now() - u.age}, kEpochsKept);
                  },
                  [&](const OldEpochsEndUpdate &u) {
                    const auto found = sessions_.find(u.session);
@@ -88,7 +93,11 @@ std::vector<KeyUpdate> KeyStore::snapshot_locked() const {
   for (const auto &[id, session] : sessions_) {
     for (const auto &u : session.transport) all.push_back(clone(u));
     for (const auto &[ssrc, u] : session.ssrcs) all.push_back(u);
-    for (const auto &u : session.dave) all.push_back(clone(u));
+    for (const auto &epoch : session.dave) {
+      KeyUpdate update = clone(epoch.update);
+      std::get<DaveUpdate>(update).age = Clock::now() - epoch.published;
+      all.push_back(std::move(update));
+    }
   }
   return all;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -57,6 +58,7 @@ struct DaveUpdate {
   std::uint64_t epoch = 0;
   std::vector<Sender> senders;
   bool more = false;
+  Time age{0};  ///< since it was published: whoever hears of it late must not take it for new
 };
 /**
  * The time of all epochs before the newest is over: whoever keeps them for newcomers wipes them. A
@@ -141,7 +143,11 @@ class KeyStore {
   struct Session {
     std::vector<KeyUpdate> transport;  // newest last, at most 2
     std::map<Ssrc, SsrcUpdate> ssrcs;
-    std::vector<KeyUpdate> dave;  // newest last, at most 3
+    struct Epoch {
+      KeyUpdate update;
+      std::chrono::steady_clock::time_point published;
+    };
+    std::vector<Epoch> dave;  // newest last, at most 3
   };
   std::vector<KeyUpdate> snapshot_locked() const;
   void remember_locked(const KeyUpdate &update);

@@ -66,7 +66,7 @@ struct Encoder {
         .done();
   }
   Bytes operator()(const OpenClient &m) const {
-    return Out(46, Type::open_client, number)
+    return Out(54, Type::open_client, number)
         .u32(m.client)
         .u8(m.decode)
         .u8(m.format)
@@ -80,6 +80,7 @@ struct Encoder {
         .u32(m.max_waiting)
         .u32(m.max_streams)
         .u8(m.live)
+        .u64(m.clock)
         .done();
   }
   Bytes operator()(const CloseClient &m) const {
@@ -103,8 +104,8 @@ struct Encoder {
         .done();
   }
   Bytes operator()(const DaveEpoch &m) const {
-    Out out(21 + m.senders.size() * (8 + kDaveSecretSize), Type::dave_epoch, number);
-    out.u32(m.client).u32(m.session).u16(m.version).u64(m.epoch).u8(m.more);
+    Out out(29 + m.senders.size() * (8 + kDaveSecretSize), Type::dave_epoch, number);
+    out.u32(m.client).u32(m.session).u16(m.version).u64(m.epoch).u64(m.age).u8(m.more);
     out.u16(static_cast<std::uint16_t>(m.senders.size()));
     for (const auto &s : m.senders) out.u64(s.user).put(s.secret);
     return out.done();
@@ -161,6 +162,7 @@ OpenClient read_open(Reader &in) {
   m.max_waiting = in.u32();
   m.max_streams = in.u32();
   m.live = read_flag(in);
+  m.clock = in.u64();
   constexpr std::uint32_t kRates[] = {8000, 12000, 16000, 24000, 48000};
   if (std::find(std::begin(kRates), std::end(kRates), m.rate) == std::end(kRates)) in.fail();
   if (m.format > 1 || m.channels < 1 || m.channels > 2) in.fail();
@@ -173,6 +175,7 @@ DaveEpoch read_dave(Reader &in) {
   m.session = in.u32();
   m.version = in.u16();
   m.epoch = in.u64();
+  m.age = in.u64();
   m.more = read_flag(in);
   const std::size_t n = in.u16();
   if (n > kMaxSenders || in.remaining() != n * (8 + kDaveSecretSize)) {
@@ -190,7 +193,7 @@ DaveEpoch read_dave(Reader &in) {
 TestHook read_hook(Reader &in) {
   TestHook m;
   const std::uint8_t action = in.u8();
-  if (action < 1 || action > static_cast<std::uint8_t>(TestHook::Action::eat_memory)) in.fail();
+  if (action < 1 || action > static_cast<std::uint8_t>(TestHook::Action::go_mad)) in.fail();
   m.action = static_cast<TestHook::Action>(action);
   m.a = in.u64();
   m.b = in.u64();
@@ -238,7 +241,9 @@ std::string confinement_text(std::uint32_t bits) {
                 {kSeccomp, "seccomp"}};
   std::string text;
   for (const auto &n : kNames) {
-    if ((bits & n.bit) != 0) text += (text.empty() ? "" : "+") + std::string(n.name);
+    if ((bits & n.bit) == 0) continue;
+    if (!text.empty()) text += '+';
+    text += n.name;
   }
   return text.empty() ? "none" : text;
 }

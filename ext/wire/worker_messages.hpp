@@ -17,8 +17,12 @@
  */
 namespace dv::worker {
 
-/** Host and worker must agree on it exactly: they are installed together. */
-inline constexpr std::uint16_t kProtocolVersion = 2;
+/** Host and worker must agree on it exactly: they are installed together. Tests build a worker of
+ * another version. */
+#ifndef DV_WORKER_PROTOCOL
+#define DV_WORKER_PROTOCOL 3
+#endif
+inline constexpr std::uint16_t kProtocolVersion = DV_WORKER_PROTOCOL;
 inline constexpr std::size_t kMaxMessage = 64 * 1024;
 inline constexpr std::size_t kMaxSenders = 1024;
 inline constexpr std::size_t kMaxText = 1024;
@@ -61,6 +65,7 @@ struct OpenClient {
   std::uint32_t max_waiting = 0;
   std::uint32_t max_streams = 0;
   bool live = true;
+  std::uint64_t clock = 0;  ///< recorded input: how far its time has come
 };
 struct CloseClient {
   std::uint32_t client = 0;
@@ -89,7 +94,8 @@ struct DaveEpoch {
   std::uint16_t version = 0;
   std::uint64_t epoch = 0;
   std::vector<Sender> senders;
-  bool more = false;  ///< further senders of an epoch told before
+  bool more = false;      ///< further senders of an epoch told before
+  std::uint64_t age = 0;  ///< ns since the host was told
 };
 struct SessionEnd {
   std::uint32_t client = 0;
@@ -104,8 +110,9 @@ struct TestHook {
     crash_on_packet,  ///< a: session, b: SSRC, c: RTP sequence number
     hang,
     scribble,       ///< a: seed, b: rounds; random bytes all over the reply region
-    forbidden_act,  ///< a: which
+    forbidden_act,  ///< a: which, see ext/worker/forbidden.cpp
     eat_memory,
+    go_mad,  ///< a: seed, b: random bytes written with each packet that is answered
   };
   Action action = Action::crash_now;
   std::uint64_t a = 0, b = 0, c = 0;

@@ -12,8 +12,11 @@ ChainConfig chain_config(const OpenClient &open);
 /** One client of the pool (one element) in this worker: its chain, and the way of its results. */
 class Client final : private ChainSink {
  public:
-  Client(const OpenClient &open, Link &link)
-      : id_(open.client), link_(link), clock_(open.live), chain_(chain_config(open), *this) {}
+  Client(const OpenClient &open, Link &link, chain::DecoderBudget &decoders)
+      : id_(open.client),
+        link_(link),
+        clock_(open.live, start_of(open)),
+        chain_(chain_config(open), *this, &decoders) {}
 
   void apply(const KeyUpdate &update) { chain_.apply(update, clock_.now()); }
   void handle(const Request &request, ByteView data);
@@ -22,6 +25,9 @@ class Client final : private ChainSink {
   void advance() { chain_.advance(clock_.now()); }
 
  private:
+  static Time start_of(const OpenClient &open) {
+    return open.live ? Time(0) : Time(static_cast<Time::rep>(open.clock));
+  }
   void frame(const FrameOut &frame) override;
   void verdict(SessionId session, Ssrc ssrc, std::uint64_t tag, Verdict verdict) override;
   void lost(SessionId session, Ssrc ssrc, std::uint64_t first_seq, std::uint64_t count,

@@ -3,19 +3,12 @@
 
 #if DV_TEST_HOOKS
 
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <random>
 
 #include "ext/decrypt/pool/worker_fds.hpp"
+#include "ext/worker/forbidden.hpp"
 
 namespace dv::worker {
 namespace {
@@ -30,48 +23,6 @@ void scribble(std::uint8_t *region, std::size_t size, std::uint64_t seed, std::u
       const std::uint64_t one = 1;
       [[maybe_unused]] const ssize_t n = write(kReplyEventFd, &one, sizeof one);
     }
-  }
-}
-
-void forbidden(std::uint64_t which) {
-  switch (which) {
-    case 0:
-      open("/etc/passwd", O_RDONLY);
-      break;
-    case 1:
-      socket(AF_INET, SOCK_DGRAM, 0);
-      break;
-    case 2:
-      connect(kControlFd, nullptr, 0);
-      break;
-    case 3:
-      execl("/bin/true", "true", nullptr);
-      break;
-    case 4:
-      syscall(SYS_fork);
-      break;
-    case 5:
-      syscall(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, nullptr);
-      break;
-    case 6:
-      mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      break;
-    case 7:
-      ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-      break;
-    case 8:
-      kill(getppid(), 0);
-      break;
-    case 9: {
-      void *p = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, kRequestsFd, 0);
-      if (p == MAP_FAILED) p = nullptr;
-      signal(SIGSEGV, SIG_DFL);  // a sanitizer would take this for a mistake and report it
-      *static_cast<volatile char *>(p) = 1;
-      break;
-    }
-    default:
-      unlink("/nonexistent");
-      break;
   }
 }
 
@@ -99,11 +50,36 @@ void Hooks::arm(const TestHook &hook) {
       scribble(link_.reply_region(), link_.reply_size(), hook.a, hook.b);
       break;
     case TestHook::Action::forbidden_act:
-      forbidden(hook.a);
+      try_forbidden(hook.a, const_cast<std::uint8_t *>(link_.ring().next()));
       break;
     case TestHook::Action::eat_memory:
       eat_memory();
       break;
+    case TestHook::Action::go_mad:
+      mad_ = hook.b;
+      // Its successors are mad in other ways.
+      random_.seed(hook.a + static_cast<std::uint64_t>(getpid()));
+      break;
+  }
+}
+
+// Mostly data, of which a host can not know that it is wrong; indices and headers so rarely that a
+// worker lives for a while before it is found out.
+void Hooks::answered() {
+  std::uint8_t *region = link_.reply_region();
+  std::uint8_t *header = link_.ring().last();
+  for (std::uint64_t i = 0; i < mad_; ++i) {
+    const std::uint64_t choice = random_() % 1000;
+    const auto value = static_cast<std::uint8_t>(random_());
+    if (choice < 2) {
+      region[random_() % (7 * kCacheLine)] = value;
+    } else if (choice < 5) {
+      header[random_() % kSlotHeader] = value;
+    } else if (choice < 500) {
+      header[kSlotHeader + random_() % kReplySpace] = value;
+    } else {
+      region[random_() % link_.reply_size()] = value;
+    }
   }
 }
 
@@ -120,6 +96,7 @@ void Hooks::packet(SessionId session, ByteView data) {
 namespace dv::worker {
 void Hooks::arm(const TestHook &) {}
 void Hooks::packet(SessionId, ByteView) {}
+void Hooks::answered() {}
 }  // namespace dv::worker
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <random>
+
 #include "ext/worker/link.hpp"
 
 namespace dv::worker {
@@ -15,11 +17,15 @@ class Hooks {
   void arm(const TestHook &hook);
   /** Before a packet is opened. */
   void packet(SessionId session, ByteView data);
+  /** After a packet was answered, before the answer is shown. */
+  void answered();
 
  private:
   Link &link_;
   TestHook crash_;
   bool armed_ = false;
+  std::uint64_t mad_ = 0;
+  std::mt19937_64 random_;
 };
 
 }  // namespace dv::worker

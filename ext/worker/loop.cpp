@@ -17,7 +17,8 @@ constexpr unsigned kIdleRests = 3;
 
 int Loop::run() {
   while (!quit_) {
-    obey_pending();
+    // Requests say themselves what must be obeyed before them; nothing else may overtake them.
+    if (link_.ring().available() == 0) obey_pending();
     const bool worked = take_requests();
     advance_due();
     link_.publish();
@@ -41,7 +42,7 @@ void Loop::obey(Received received) {
   if (received.number != obeyed_ + 1) _exit(kExitProtocol);
   obeyed_ = received.number;
   if (const auto *open = std::get_if<OpenClient>(&received.message)) {
-    clients_[open->client] = std::make_unique<Client>(*open, link_);
+    clients_[open->client] = std::make_unique<Client>(*open, link_, decoders_);
   } else if (const auto *close = std::get_if<CloseClient>(&received.message)) {
     clients_.erase(close->client);
   } else if (std::holds_alternative<Quit>(received.message)) {
@@ -83,6 +84,7 @@ bool Loop::handle_next() {
   if (const auto it = clients_.find(request->client); it != clients_.end()) {
     it->second->handle(*request, data);
     ring.complete();
+    if (request->kind == Request::Kind::packet) hooks_.answered();
   }
   ring.done();
   return true;

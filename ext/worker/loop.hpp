@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "ext/chain/decoder_budget.hpp"
 #include "ext/worker/client.hpp"
 #include "ext/worker/hooks.hpp"
 
@@ -30,6 +31,7 @@ class Loop {
   Link &link_;
   Hooks hooks_;
   Time max_batch_;
+  chain::DecoderBudget decoders_;
   std::map<std::uint32_t, std::unique_ptr<Client>> clients_;
   std::uint32_t obeyed_ = 0;
   bool quit_ = false;

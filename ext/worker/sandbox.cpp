@@ -69,9 +69,11 @@ struct Filter {
     if (action == unknown) return;
     ok = ok && seccomp_rule_add(context, action, call, 0) == 0;
   }
-  void add_if(std::uint32_t action, int call, scmp_arg_cmp condition) {
+  template <class... Condition>
+  void add_if(std::uint32_t action, int call, Condition... condition) {
     if (action == unknown) return;
-    ok = ok && seccomp_rule_add_array(context, action, call, 1, &condition) == 0;
+    const scmp_arg_cmp all[] = {condition...};
+    ok = ok && seccomp_rule_add_array(context, action, call, sizeof...(condition), all) == 0;
   }
 };
 
@@ -80,6 +82,11 @@ scmp_arg_cmp argument(unsigned int index, int value) {
 }
 scmp_arg_cmp executable(unsigned int index, bool yes) {
   return {index, SCMP_CMP_MASKED_EQ, PROT_EXEC, yes ? scmp_datum_t{PROT_EXEC} : scmp_datum_t{0}};
+}
+
+scmp_arg_cmp anonymous(bool yes) {
+  return {3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS,
+          yes ? scmp_datum_t{MAP_ANONYMOUS} : scmp_datum_t{0}};
 }
 
 // What a worker does all day. The rest of the kernel is not its business.
@@ -175,9 +182,10 @@ bool filter_calls(bool strict) {
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(recvfrom), argument(0, kControlFd));
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(sendto), argument(0, kControlFd));
   // The regions are mapped; from here on memory is anonymous and never executable.
-  filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(mmap), executable(2, false));
+  filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(mmap), executable(2, false), anonymous(true));
   filter.add_if(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), executable(2, false));
   filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mmap), executable(2, true));
+  filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mmap), anonymous(false));
   filter.add_if(SCMP_ACT_KILL_PROCESS, SCMP_SYS(mprotect), executable(2, true));
   filter.ok = filter.ok && seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
   return filter.ok && seccomp_load(filter.context) == 0;

@@ -60,7 +60,7 @@ class Engine {
  */
 class EngineClock {
  public:
-  explicit EngineClock(bool live) : live_(live) {}
+  explicit EngineClock(bool live, Time start = Time(0)) : live_(live), now_(start) {}
   bool live() const { return live_; }
   void arrived(std::int64_t arrival) {
     if (!live_ && Time(arrival) > now_) now_ = Time(arrival);

@@ -33,11 +33,11 @@ Record *Journal::find(Ticket ticket) {
   return r.state != Record::State::free && r.generation == ticket >> 32 ? &r : nullptr;
 }
 
-void Journal::answered(Ticket ticket, bool keep_for_priming) {
+void Journal::answered(Ticket ticket, std::size_t primes) {
   Record *r = find(ticket);
   if (r == nullptr) return;
   Stream *s = r->stream;
-  if (s == nullptr || !keep_for_priming) {
+  if (s == nullptr || primes == 0) {
     remove(ticket);
     return;
   }
@@ -45,7 +45,8 @@ void Journal::answered(Ticket ticket, bool keep_for_priming) {
   --s->unanswered;
   r->state = Record::State::answered;
   s->recent.push_back(ticket);
-  if (s->recent.size() > kPrimes) {
+  const std::size_t share = kMostKept / std::max<std::size_t>(streams_.size(), 1);
+  while (s->recent.size() > std::min(primes, share)) {
     const Ticket oldest = s->recent.front();
     s->recent.pop_front();
     remove(oldest);
@@ -61,6 +62,7 @@ void Journal::remove(Ticket ticket) {
   }
   r->state = Record::State::free;
   r->stream = nullptr;
+  if (free_.size() >= kSpareBuffers) r->data = Bytes();
   ++r->generation;
   free_.push_back(index(ticket));
 }

@@ -58,19 +58,28 @@ struct Stream {
   std::int64_t sequence_offset = 0;
   bool rebase = false;
   bool prime_due = false;  ///< its worker has not heard of it yet
+  bool left = false;       ///< nobody's any more, once what it has said is answered
 };
 
 /** Records in a slab, whose buffers are kept, so that a steady stream allocates nothing. */
 class Journal {
  public:
-  /** Packets of a stream that a new decoder is primed with: half a second. */
-  static constexpr std::size_t kPrimes = 25;
+  /**
+   * Packets of a stream that a new decoder is primed with: 1.5 s. Measured on speech of 16 to 64
+   * kbit/s with a new decoder every 0.4 s, against the uninterrupted decode: 25 packets give 52 to
+   * 65 dB, 50 give 61 to 96, 75 give 71 or more, and from 100 on the sound is the same to the bit.
+   */
+  static constexpr std::size_t kPrimes = 75;
+  /** Without decoding they only tell repeated packets from new ones. */
+  static constexpr std::size_t kUndecodedPrimes = 25;
+  /** Of all streams together; when there are many, each has fewer. */
+  static constexpr std::size_t kMostKept = 65536;
 
   Ticket add(Record record, ByteView data);
   /** Null: no such record (any more). */
   Record *find(Ticket ticket);
-  /** It has its answer. A delivered audio packet stays for priming while it is recent. */
-  void answered(Ticket ticket, bool keep_for_priming);
+  /** It has its answer. A delivered audio packet stays for priming: its stream keeps `primes`. */
+  void answered(Ticket ticket, std::size_t primes);
   void remove(Ticket ticket);
   /** Unanswered records of a worker, oldest first. */
   std::vector<Ticket> unanswered_of(int worker) const;
@@ -103,6 +112,8 @@ class Journal {
       return static_cast<std::size_t>(h ^ h >> 32);
     }
   };
+  /** Beyond so many their buffers are given back. */
+  static constexpr std::size_t kSpareBuffers = 4096;
   static std::uint32_t index(Ticket ticket) { return static_cast<std::uint32_t>(ticket); }
   Ticket ticket_of(std::uint32_t i) const { return std::uint64_t{slab_[i].generation} << 32 | i; }
   template <class Match>

@@ -13,7 +13,8 @@ std::optional<KeyUpdate> convert(const worker::SsrcBinding &m) {
   return SsrcUpdate{m.session, m.ssrc, m.user, static_cast<StreamKind>(m.kind)};
 }
 std::optional<KeyUpdate> convert(const worker::DaveEpoch &m) {
-  DaveUpdate update{m.session, m.version, m.epoch, {}, m.more};
+  if (m.age > static_cast<std::uint64_t>(kNever.count()) / 2) return std::nullopt;
+  DaveUpdate update{m.session, m.version, m.epoch, {}, m.more, Time(static_cast<Time::rep>(m.age))};
   update.senders.reserve(m.senders.size());
   for (const auto &s : m.senders) update.senders.push_back({s.user, Secret(s.secret)});
   return update;

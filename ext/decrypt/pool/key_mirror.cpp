@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/decrypt/pool/key_mirror.hpp"
 
+#include "ext/crypto/dave/media_decryptor.hpp"
 #include "ext/decrypt/pool/key_codec.hpp"
 
 namespace dv {
 namespace {
 
 constexpr std::size_t kTransportKeysKept = 2;
-constexpr std::size_t kEpochsKept = 3;
 constexpr std::size_t kMaxSsrcs = 16384;
 
 TransportKeyUpdate copy(const TransportKeyUpdate &u) { return {u.session, u.mode, u.key.clone()}; }
@@ -26,7 +26,14 @@ void keep_newest(std::deque<T> &list, T item, std::size_t most) {
 
 }  // namespace
 
-void KeyMirror::remember(const KeyUpdate &update) {
+// What a chain could still open something with, and no more: an epoch ends some time after its
+// successor was told.
+void KeyMirror::remember_epoch(std::deque<Epoch> &dave, const DaveUpdate &update, Time now) {
+  keep_newest(dave, Epoch{copy(update), now - update.age}, dave::FrameDecryptor::kMaxRatchets);
+  while (dave.size() > 1 && dave[1].told + dave::kTransitionOverlap < now) dave.pop_front();
+}
+
+void KeyMirror::remember(const KeyUpdate &update, Time now) {
   if (const auto *u = std::get_if<TransportKeyUpdate>(&update)) {
     keep_newest(sessions_[u->session].transport, copy(*u), kTransportKeysKept);
   } else if (const auto *s = std::get_if<SsrcUpdate>(&update)) {
@@ -37,7 +44,7 @@ void KeyMirror::remember(const KeyUpdate &update) {
       ssrcs[s->ssrc] = *s;
     }
   } else if (const auto *d = std::get_if<DaveUpdate>(&update)) {
-    keep_newest(sessions_[d->session].dave, copy(*d), kEpochsKept);
+    remember_epoch(sessions_[d->session].dave, *d, now);
   } else if (const auto *old = std::get_if<OldEpochsEndUpdate>(&update)) {
     const auto it = sessions_.find(old->session);
     while (it != sessions_.end() && it->second.dave.size() > 1) it->second.dave.pop_front();
@@ -57,23 +64,30 @@ UserId KeyMirror::user_of(SessionId session, Ssrc ssrc) const {
 // one more sender: epochs that do not name him are left out, those that do leave everybody else's
 // keys alone, and if the call is not encrypted now, that is said last.
 void KeyMirror::tell_user(const Session &session, UserId user, bool first, KnownSession &known,
-                          const Send &send) const {
+                          Time now, const Send &send) const {
   if (user != 0 && !known.users.insert(user).second) return;
   bool named_later = false;
-  for (const DaveUpdate &epoch : session.dave) {
-    auto message = message_from(client_, epoch, [&](UserId u) { return user != 0 && u == user; });
+  const auto age = [&](const Epoch &epoch) {
+    return static_cast<std::uint64_t>(std::max(now - epoch.told, Time(0)).count());
+  };
+  for (const Epoch &epoch : session.dave) {
+    auto message =
+        message_from(client_, epoch.update, [&](UserId u) { return user != 0 && u == user; });
     auto &dave = std::get<worker::DaveEpoch>(message);
     dave.more = !first;
+    dave.age = age(epoch);
     const bool named = !dave.senders.empty();
     if (first || named) send(message);
     named_later = named_later || named;
   }
-  if (first || !named_later || session.dave.back().version != 0) return;
-  send(message_from(client_, session.dave.back(), [](UserId) { return false; }));
+  if (first || !named_later || session.dave.back().update.version != 0) return;
+  auto plain = message_from(client_, session.dave.back().update, [](UserId) { return false; });
+  std::get<worker::DaveEpoch>(plain).age = age(session.dave.back());
+  send(plain);
 }
 
 void KeyMirror::introduce(SessionId session, Ssrc ssrc, KnownSession *known, KnownSession &result,
-                          const Send &send) const {
+                          Time now, const Send &send) const {
   if (known != nullptr) result = *known;
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
@@ -86,11 +100,11 @@ void KeyMirror::introduce(SessionId session, Ssrc ssrc, KnownSession *known, Kno
     send(message_from(client_, b->second));
     user = b->second.user;
   }
-  if (first || user != 0) tell_user(it->second, user, first, result, send);
+  if (first || user != 0) tell_user(it->second, user, first, result, now, send);
 }
 
 void KeyMirror::pass_on(const KeyUpdate &update, KnownSession &known,
-                        const std::function<bool(Ssrc)> &here, const Send &send) const {
+                        const std::function<bool(Ssrc)> &here, Time now, const Send &send) const {
   if (const auto *u = std::get_if<TransportKeyUpdate>(&update)) {
     send(message_from(client_, *u));
   } else if (const auto *s = std::get_if<SsrcUpdate>(&update)) {
@@ -98,7 +112,7 @@ void KeyMirror::pass_on(const KeyUpdate &update, KnownSession &known,
     send(message_from(client_, *s));
     const auto it = sessions_.find(s->session);
     if (s->user != 0 && it != sessions_.end()) {
-      tell_user(it->second, s->user, false, known, send);
+      tell_user(it->second, s->user, false, known, now, send);
     }
   } else if (const auto *d = std::get_if<DaveUpdate>(&update)) {
     send(message_from(client_, *d, [&](UserId user) { return known.users.count(user) != 0; }));

@@ -26,24 +26,30 @@ class KeyMirror {
 
   explicit KeyMirror(std::uint32_t client) : client_(client) {}
 
-  void remember(const KeyUpdate &update);
+  /** `now` is the client's time, here and below. */
+  void remember(const KeyUpdate &update, Time now);
   UserId user_of(SessionId session, Ssrc ssrc) const;
   StreamKind kind_of(SessionId session, Ssrc ssrc) const;
   /** A stream comes to a worker. `known`: of this session there; null: nothing yet. */
-  void introduce(SessionId session, Ssrc ssrc, KnownSession *known, KnownSession &result,
+  void introduce(SessionId session, Ssrc ssrc, KnownSession *known, KnownSession &result, Time now,
                  const Send &send) const;
   /** An update, after `remember`, for a worker that knows the session. `here`: the stream of an
    * SSRC is at that worker. */
   void pass_on(const KeyUpdate &update, KnownSession &known, const std::function<bool(Ssrc)> &here,
-               const Send &send) const;
+               Time now, const Send &send) const;
 
  private:
+  struct Epoch {
+    DaveUpdate update;
+    Time told;
+  };
   struct Session {
     std::deque<TransportKeyUpdate> transport;
     std::map<Ssrc, SsrcUpdate> ssrcs;
-    std::deque<DaveUpdate> dave;
+    std::deque<Epoch> dave;
   };
-  void tell_user(const Session &session, UserId user, bool first, KnownSession &known,
+  static void remember_epoch(std::deque<Epoch> &dave, const DaveUpdate &update, Time now);
+  void tell_user(const Session &session, UserId user, bool first, KnownSession &known, Time now,
                  const Send &send) const;
 
   std::uint32_t client_;

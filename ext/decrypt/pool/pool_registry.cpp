@@ -41,15 +41,18 @@ std::unique_ptr<Engine> WorkerPool::open(const std::string &name, const PoolConf
   return std::make_unique<PoolClient>(pool, id);
 }
 
-void WorkerPool::test_hook(const std::string &name, const worker::TestHook &hook, bool sticky) {
+void WorkerPool::test_hook(const std::string &name, const worker::TestHook &hook, bool sticky,
+                           int only) {
   PoolRegistry &registry = PoolRegistry::instance();
   std::lock_guard lock(registry.mutex);
   const auto it = registry.pools.find(name);
   if (it == registry.pools.end()) return;
   std::lock_guard pool_lock(it->second->mutex_);
-  if (sticky) it->second->sticky_hooks_.push_back(hook);
-  for (WorkerSlot &slot : it->second->slots_) {
-    if (slot.process) slot.process->send(hook);
+  if (sticky) it->second->sticky_hooks_.push_back({hook, only});
+  auto &slots = it->second->slots_;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (only != kNoWorker && only != static_cast<int>(i)) continue;
+    if (slots[i].process) slots[i].process->send(hook);
   }
 }
 

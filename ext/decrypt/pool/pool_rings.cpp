@@ -121,7 +121,8 @@ bool WorkerPool::take_reply(int index, const Reply &reply, ByteView data) {
     case Reply::Kind::lost: {
       Stream *stream = journal_.stream(client.id, reply.session, reply.ssrc);
       const auto concealed = static_cast<std::uint64_t>(reply.arrival);
-      if (stream == nullptr || stream->worker != index) return false;
+      if (stream == nullptr) return true;
+      if (stream->worker != index) return false;
       if (reply.count > kMostLost || concealed > reply.count) return false;
       client.sink->lost(reply.session, reply.ssrc, continued(*stream, reply.sequence), reply.count,
                         concealed);
@@ -164,7 +165,9 @@ bool WorkerPool::frame_is_possible(const Client &client, const Stream &stream,
 
 bool WorkerPool::take_frame(int index, Client &client, const Reply &reply, ByteView data) {
   Stream *stream = journal_.stream(client.id, reply.session, reply.ssrc);
-  if (stream == nullptr || stream->worker != index) return false;
+  // A stream that was dismissed may still have something to say; it is not listened to.
+  if (stream == nullptr) return reply.verdict == Reply::kNoVerdict;
+  if (stream->worker != index) return false;
   if (!frame_is_possible(client, *stream, reply)) return false;
   if (reply.verdict != Reply::kNoVerdict) {
     const Record *r = journal_.find(reply.ticket);

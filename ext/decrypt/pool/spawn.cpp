@@ -117,25 +117,31 @@ int spawn_worker(const std::string &path, int requests_fd, int replies_fd, Child
   return 0;
 }
 
-int reap_child(Child &child) {
+/** By pidfd where there is one: where the application reaps, the pid may be another's by now. */
+static int wait_for(Child &child, int options) {
   if (child.pid <= 0 || child.reaped) return kStatusUnknown;
-  int status = 0;
-  const pid_t got = waitpid(child.pid, &status, WNOHANG);
-  if (got == 0 || (got < 0 && errno == EINTR)) return kNotEnded;
+  siginfo_t info{};
+  const bool by_fd = static_cast<bool>(child.pidfd);
+  const id_t id = static_cast<id_t>(by_fd ? child.pidfd.get() : child.pid);
+  int result = 0;
+  do {
+    result = waitid(by_fd ? P_PIDFD : P_PID, id, &info, WEXITED | options);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0 && info.si_pid == 0) return kNotEnded;
   child.reaped = true;
-  return got == child.pid ? status : kStatusUnknown;
+  if (result != 0) return kStatusUnknown;  // ECHILD: the application was faster
+  return info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : info.si_status;
 }
+
+int reap_child(Child &child) { return wait_for(child, WNOHANG); }
 
 void kill_child(Child &child) {
   if (child.pid <= 0 || child.reaped) return;
   if (child.pidfd) {
     syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);
   }
-  int status = 0;
-  // SIGKILL can not be refused, so this ends soon; ECHILD: the application was faster.
-  while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  child.reaped = true;
+  // SIGKILL can not be refused, so this ends soon.
+  wait_for(child, 0);
 }
 
 std::string describe_status(int status) {

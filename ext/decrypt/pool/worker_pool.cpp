@@ -24,7 +24,8 @@ constexpr auto kLivePatience = 5ms;
 constexpr std::size_t kLiveStreams = 8;
 constexpr std::size_t kRecordedStreams = 1;
 constexpr std::size_t kMaxStreams = 4096;
-constexpr Time kStreamMemory = 60s;
+// So many go at once when there are too many.
+constexpr std::size_t kLeaveAtOnce = kMaxStreams / 16;
 
 }  // namespace
 
@@ -38,10 +39,9 @@ WorkerPool::~WorkerPool() = default;
 std::uint32_t WorkerPool::add_client(const ChainConfig &chain, bool live, EngineSink &sink) {
   std::lock_guard lock(mutex_);
   const std::uint32_t id = next_client_++;
-  auto client = std::make_unique<Client>(id);
+  auto client = std::make_unique<Client>(id, live);
   client->sink = &sink;
   client->config = chain;
-  client->live = live;
   if (clients_.empty()) {
     failed_ = false;
     for (WorkerSlot &slot : slots_) slot.failures = 0;
@@ -86,7 +86,25 @@ void WorkerPool::remove_client(std::uint32_t id) {
 void WorkerPool::apply(std::uint32_t id, const KeyUpdate &update) {
   std::lock_guard lock(mutex_);
   Client &client = *clients_.at(id);
-  client.keys.remember(update);
+  if (!outlives(client, update)) apply_to(client, update);
+}
+
+// Keys come early without harm, but who leaves must not take along what he has said before: that
+// may be in a ring, or in the hands of a worker that dies.
+bool WorkerPool::outlives(Client &client, const KeyUpdate &update) {
+  const auto *binding = std::get_if<SsrcUpdate>(&update);
+  if (binding == nullptr) return false;
+  Stream *stream = journal_.stream(client.id, binding->session, binding->ssrc);
+  if (stream == nullptr) return false;
+  stream->left =
+      binding->user == 0 && binding->kind == StreamKind::audio && stream->unanswered != 0;
+  return stream->left;
+}
+
+void WorkerPool::apply_to(Client &client, const KeyUpdate &update) {
+  const std::uint32_t id = client.id;
+  const Time at = client.clock.now();
+  client.keys.remember(update, at);
   const SessionId session = session_of(update);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     WorkerProcess *process = slots_[i].process.get();
@@ -97,7 +115,7 @@ void WorkerPool::apply(std::uint32_t id, const KeyUpdate &update) {
       const Stream *s = journal_.stream(id, session, ssrc);
       return s != nullptr && s->worker == static_cast<int>(i);
     };
-    client.keys.pass_on(update, known->second, here,
+    client.keys.pass_on(update, known->second, here, at,
                         [&](const worker::ToWorker &m) { process->send(m); });
     if (std::holds_alternative<SessionEndUpdate>(update)) process->sessions.erase(known);
   }
@@ -118,6 +136,7 @@ void WorkerPool::submit_packet(Client &client, const PacketIn &packet, Time at) 
   };
   if (failed_) return refuse(Verdict::worker_lost);
   if (packet.data.size() > worker::kMaxDatagram) return refuse(Verdict::malformed);
+  client.clock.arrived(packet.arrival);
   Stream &stream = stream_for(client, packet, at);
   if (stream.prime_due) queue_primes(client, stream);
   stream.newest_arrival = std::max(stream.newest_arrival, packet.arrival);
@@ -190,7 +209,7 @@ Stream &WorkerPool::stream_for(Client &client, const PacketIn &packet, Time at) 
   const Ssrc ssrc = claimed_ssrc(packet.data);
   Stream *stream = journal_.stream(client.id, packet.session, ssrc);
   if (stream == nullptr) {
-    if (journal_.streams() >= kMaxStreams) tidy_streams();
+    if (journal_.streams() >= kMaxStreams) dismiss_streams();
     stream = &journal_.make_stream(client.id, packet.session, ssrc);
   }
   stream->last_packet = at;
@@ -199,14 +218,25 @@ Stream &WorkerPool::stream_for(Client &client, const PacketIn &packet, Time at) 
   return *stream;
 }
 
-// SSRCs are claimed by anybody, so what never delivered anything goes first.
-void WorkerPool::tidy_streams() {
-  const Time old = now() - kStreamMemory;
-  std::vector<Stream *> gone;
+// SSRCs are claimed by anybody, so what never delivered anything goes first; then who was silent
+// for longest.
+void WorkerPool::dismiss_streams() {
+  std::vector<Stream *> idle;
   journal_.each_stream([&](Stream &s) {
-    if (s.unanswered == 0 && (s.delivered == 0 || s.last_packet < old)) gone.push_back(&s);
+    if (s.unanswered == 0) idle.push_back(&s);
   });
-  for (Stream *s : gone) {
+  const auto leave = std::min(kLeaveAtOnce, idle.size());
+  const auto rank = [](const Stream *s) { return std::pair(s->delivered != 0, s->last_packet); };
+  std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(leave), idle.end(),
+                   [&](const Stream *a, const Stream *b) { return rank(a) < rank(b); });
+  idle.resize(leave);
+  for (Stream *s : idle) {
+    Client &client = *clients_.at(s->client);
+    // Its worker holds as much of it as we do.
+    if (s->worker != kNoWorker && slots_[static_cast<std::size_t>(s->worker)].process) {
+      using Kind = worker::Request::Kind;
+      add_barrier(client, s->worker, Kind::forget, s->session, s->ssrc, kNoBarrier);
+    }
     unassign(*s);
     journal_.remove_stream(*s);
   }
@@ -245,6 +275,14 @@ void WorkerPool::unassign(Stream &stream) {
 }
 
 void WorkerPool::introduce(Client &client, const Stream &stream, WorkerProcess &process) {
+  // Recorded input: as far as time has come for the packets that this worker gets.
+  Time at = client.clock.now();
+  if (!client.live && process.clients.count(client.id) == 0) {
+    for (const Ticket t : journal_.unanswered_of_client(client.id)) {
+      const Record &r = *journal_.find(t);
+      if (r.kind == worker::Request::Kind::packet) at = std::min(at, Time(r.arrival));
+    }
+  }
   if (process.clients.insert(client.id).second) {
     const ChainConfig &c = client.config;
     worker::OpenClient open;
@@ -261,13 +299,14 @@ void WorkerPool::introduce(Client &client, const Stream &stream, WorkerProcess &
     open.max_waiting = c.max_waiting;
     open.max_streams = c.max_streams;
     open.live = client.live;
+    open.clock = client.live ? 0 : static_cast<std::uint64_t>(at.count());
     process.send(open);
   }
   const auto key = std::pair(client.id, stream.session);
   const auto known = process.sessions.find(key);
   KnownSession result;
   client.keys.introduce(stream.session, stream.ssrc,
-                        known == process.sessions.end() ? nullptr : &known->second, result,
+                        known == process.sessions.end() ? nullptr : &known->second, result, at,
                         [&](const worker::ToWorker &m) { process.send(m); });
   process.sessions[key] = std::move(result);
 }
@@ -297,7 +336,7 @@ void WorkerPool::add_barrier(Client &client, int worker, worker::Request::Kind k
   record.ssrc = ssrc;
   record.tag = barrier;
   record.worker = worker;
-  ++client.barriers[barrier];
+  if (barrier != kNoBarrier) ++client.barriers[barrier];
   enqueue(client, worker, journal_.add(std::move(record), {}));
 }
 
@@ -362,7 +401,7 @@ void WorkerPool::settle(Ticket ticket, Verdict verdict) {
   const auto it = clients_.find(r->client);
   if (r->kind != worker::Request::Kind::packet) {
     const std::uint64_t barrier = r->tag;
-    Stream *forgotten = r->kind == worker::Request::Kind::forget
+    Stream *forgotten = r->kind == worker::Request::Kind::forget && barrier != kNoBarrier
                             ? journal_.stream(r->client, r->session, r->ssrc)
                             : nullptr;
     journal_.remove(ticket);
@@ -374,13 +413,18 @@ void WorkerPool::settle(Ticket ticket, Verdict verdict) {
     return;
   }
   const bool delivered = verdict == Verdict::delivered;
-  bool keep = false;
+  std::size_t primes = 0;
   if (it != clients_.end()) {
     it->second->sink->verdict(r->session, r->ssrc, r->tag, verdict);
-    keep = delivered && !r->rtcp && it->second->config.decode;
+    if (delivered && !r->rtcp) {
+      primes = it->second->config.decode ? Journal::kPrimes : Journal::kUndecodedPrimes;
+    }
   }
-  if (delivered && r->stream != nullptr) ++r->stream->delivered;
-  journal_.answered(ticket, keep);
+  Stream *stream = r->stream;
+  if (delivered && stream != nullptr) ++stream->delivered;
+  journal_.answered(ticket, primes);
+  if (stream == nullptr || stream->unanswered != 0 || !std::exchange(stream->left, false)) return;
+  if (it != clients_.end()) apply_to(*it->second, SsrcUpdate{stream->session, stream->ssrc, 0});
 }
 
 void WorkerPool::answer_barrier(Client &client, std::uint64_t barrier) {

@@ -53,20 +53,25 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   WorkerPool(const WorkerPool &) = delete;
   WorkerPool &operator=(const WorkerPool &) = delete;
 
-  /** For tests, of builds with `-Dtest_hooks=true`: to all workers there are, and if `sticky` to
-   * all that come. */
-  static void test_hook(const std::string &name, const worker::TestHook &hook, bool sticky);
+  /** For tests, of builds with `-Dtest_hooks=true`: to all workers there are, or that in place
+   * `only`, and if `sticky` to all that come there. */
+  static void test_hook(const std::string &name, const worker::TestHook &hook, bool sticky,
+                        int only = kNoWorker);
   std::vector<std::int64_t> workers();
 
  private:
   friend class PoolClient;
 
+  /** Nobody waits for the answer. Clients number theirs from 1 on. */
+  static constexpr std::uint64_t kNoBarrier = 0;
+
   struct Client {
-    explicit Client(std::uint32_t id_) : id(id_), keys(id_) {}
+    Client(std::uint32_t id_, bool live_) : id(id_), live(live_), clock(live_), keys(id_) {}
     std::uint32_t id;
     EngineSink *sink = nullptr;
     ChainConfig config;
-    bool live = true;
+    bool live;
+    EngineClock clock;  ///< the time its chains live in
     bool interrupted = false;
     std::uint32_t epoch = 0;
     std::size_t queued = 0;      ///< packets not yet in a ring
@@ -86,6 +91,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   void interrupt(std::uint32_t id, bool on);
 
   // With the lock held, as all that follows unless it says otherwise.
+  void apply_to(Client &client, const KeyUpdate &update);
+  bool outlives(Client &client, const KeyUpdate &update);
   void submit_packet(Client &client, const PacketIn &packet, Time at);
   void wait_for_room(Client &client, std::unique_lock<std::mutex> &lock);
   void tell_of_room();
@@ -95,7 +102,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   void unassign(Stream &stream);
   void drop_client_work(Client &client);
   void count_queued();
-  void tidy_streams();
+  void dismiss_streams();
   int choose_worker(const Client &client);
   void assign(Client &client, Stream &stream);
   void introduce(Client &client, const Stream &stream, WorkerProcess &process);
@@ -154,7 +161,11 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
     Time deadline;
   };
   std::vector<Ending> ending_;
-  std::vector<worker::TestHook> sticky_hooks_;
+  struct StickyHook {
+    worker::TestHook hook;
+    int only;
+  };
+  std::vector<StickyHook> sticky_hooks_;
   Bytes scratch_;
   Time next_check_{0};
   bool thread_sleeps_ = false;

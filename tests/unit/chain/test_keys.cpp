@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ext/chain/decoder_budget.hpp"
 #include "tests/unit/chain/harness.hpp"
 
 using namespace dv;
@@ -492,4 +493,77 @@ TEST_CASE("further senders of an epoch leave the keys of the others alone") {
     CHECK(c.verdict(late) == Verdict::delivered);
     CHECK(c.verdict(others) == Verdict::delivered);
   }
+}
+
+TEST_CASE("keys that are told late are as old as they are: later generations and overlaps stay") {
+  for (const bool told_its_age : {false, true}) {
+    Harness h(forwarding(), false);
+    SealedStream speaker(h.session, kSsrc, kUser, 100);
+    speaker.frames().set_key(base_secret(kUser, 1));
+    speaker.frames().set_counter((std::uint64_t{1} << dave::kGenerationBits) + 5);
+    OpusSource source;
+    h.apply(h.session.transport_key());
+    h.apply(speaker.binding());
+    auto epoch = dave_epoch(1, 1, {kUser});
+    // Generation 1 is possible after 98,690 s.
+    if (told_its_age) std::get<DaveUpdate>(epoch).age = 100000s;
+    h.apply(epoch);
+    const auto tag = h.receive(speaker.send(source.next()));
+    h.pass(3s);
+    CHECK((h.verdict(tag) == Verdict::delivered) == told_its_age);
+  }
+}
+
+TEST_CASE("beyond the most streams the one that was silent for longest goes, and may come back") {
+  ChainConfig config;
+  config.max_streams = 8;
+  Harness h(config);
+  std::vector<std::unique_ptr<SealedStream>> speakers;
+  OpusSource source;
+  const auto say = [&](std::size_t i) {
+    h.receive(speakers[i]->send(source.next()));
+    h.pass(20ms);
+  };
+  for (Ssrc ssrc = 1; ssrc <= 30; ++ssrc) {
+    speakers.push_back(std::make_unique<SealedStream>(h.session, ssrc, 100 + ssrc));
+    h.apply(speakers.back()->binding());
+    say(ssrc - 1);
+    say(0);  // never silent, never in the way
+  }
+  say(5);
+  h.check_closed();
+  CHECK(h.sink.account[Verdict::delivered] == 61);
+  CHECK(h.sink.losses.empty());
+}
+
+TEST_CASE("chains of one thread have a bounded number of decoders between them") {
+  using chain::DecoderBudget;
+  DecoderBudget budget;
+  RecordingSink sink;
+  ReceiveChain first({}, sink, &budget), second({}, sink, &budget);
+  SealedSession session(1);
+  const Bytes opus = OpusSource().next();
+  Time now = 1000s;
+  std::uint64_t tag = 0;
+  for (ReceiveChain *c : {&first, &second}) {
+    c->apply(session.transport_key(), now);
+    c->apply(plain_session(1), now);
+  }
+  std::size_t most = 0;
+  for (Ssrc ssrc = 1; ssrc <= 1000; ++ssrc) {
+    SealedStream speaker(session, ssrc, 100 + ssrc);
+    for (ReceiveChain *c : {&first, &second}) c->apply(speaker.binding(), now);
+    for (int i = 0; i < 20; ++i) {
+      const Bytes datagram = speaker.send(opus);
+      PacketIn in{1, ++tag, now.count(), false, datagram};
+      ReceiveChain &chain = ssrc % 2 != 0 ? first : second;
+      chain.receive(in, now);
+      now += 20ms;
+      chain.advance(now);
+    }
+    most = std::max(most, budget.live());
+  }
+  for (ReceiveChain *c : {&first, &second}) c->drain(now);
+  CHECK(sink.account[Verdict::delivered] == 20000);
+  CHECK(most == DecoderBudget::kMost);
 }

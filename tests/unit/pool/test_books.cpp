@@ -72,22 +72,22 @@ TEST_CASE("the journal keeps what is unanswered, and the last packets for a succ
   Journal journal;
   Stream &stream = journal.make_stream(1, 2, 3);
   std::vector<Ticket> tickets;
-  for (std::uint8_t i = 0; i < 60; ++i) {
+  for (std::uint8_t i = 0; i < 110; ++i) {
     Record r;
     r.client = 1;
     r.stream = &stream;
     r.worker = 0;
     tickets.push_back(journal.add(std::move(r), Bytes(10, i)));
   }
-  CHECK(stream.unanswered == 60);
+  CHECK(stream.unanswered == 110);
   CHECK(journal.unanswered_of(0) == tickets);
-  for (int i = 0; i < 50; ++i) journal.answered(tickets[static_cast<std::size_t>(i)], true);
+  for (std::size_t i = 0; i < 100; ++i) journal.answered(tickets[i], Journal::kPrimes);
   CHECK(stream.unanswered == 10);
   REQUIRE(stream.recent.size() == Journal::kPrimes);
   CHECK(journal.find(stream.recent.front())->data[0] == 25);
   CHECK(journal.find(tickets[0]) == nullptr);
-  journal.answered(tickets[55], false);
-  CHECK(journal.find(tickets[55]) == nullptr);
+  journal.answered(tickets[105], 0);
+  CHECK(journal.find(tickets[105]) == nullptr);
   CHECK(journal.unanswered_of(0).size() == 9);
 }
 
@@ -114,6 +114,7 @@ struct Told {
         std::vector<UserId> users;
         for (const auto &s : d->senders) users.push_back(s.user);
         epochs.push_back({d->version, users});
+        ages.push_back(Time(static_cast<Time::rep>(d->age)));
         more.push_back(d->more);
       } else if (std::holds_alternative<worker::TransportKey>(received->message)) {
         ++transport;
@@ -124,6 +125,7 @@ struct Told {
   }
   std::vector<std::pair<int, std::vector<UserId>>> epochs;
   std::vector<bool> more;
+  std::vector<Time> ages;
   std::vector<Ssrc> bound;
   int transport = 0;
 };
@@ -138,13 +140,14 @@ DaveUpdate epoch(std::uint16_t version, std::vector<UserId> users) {
 
 TEST_CASE("a worker is told only what its streams need") {
   KeyMirror mirror(1);
-  mirror.remember(TransportKeyUpdate{1, TransportMode::aes256_gcm_rtpsize, Secret(Bytes(32, 1))});
-  mirror.remember(SsrcUpdate{1, 10, 100});
-  mirror.remember(SsrcUpdate{1, 11, 101});
-  mirror.remember(epoch(1, {100, 101}));
+  mirror.remember(TransportKeyUpdate{1, TransportMode::aes256_gcm_rtpsize, Secret(Bytes(32, 1))},
+                  Time(0));
+  mirror.remember(SsrcUpdate{1, 10, 100}, Time(0));
+  mirror.remember(SsrcUpdate{1, 11, 101}, Time(0));
+  mirror.remember(epoch(1, {100, 101}), Time(0));
   Told told;
   KnownSession known;
-  mirror.introduce(1, 10, nullptr, known, told.send());
+  mirror.introduce(1, 10, nullptr, known, Time(0), told.send());
   CHECK(told.transport == 1);
   CHECK(told.bound == std::vector<Ssrc>{10});
   REQUIRE(told.epochs.size() == 1);
@@ -152,9 +155,9 @@ TEST_CASE("a worker is told only what its streams need") {
   CHECK_FALSE(told.more[0]);
 
   const KeyUpdate next = epoch(1, {100, 101});
-  mirror.remember(next);
+  mirror.remember(next, Time(0));
   mirror.pass_on(
-      next, known, [](Ssrc s) { return s == 10; }, told.send());
+      next, known, [](Ssrc s) { return s == 10; }, Time(0), told.send());
   REQUIRE(told.epochs.size() == 2);
   CHECK(told.epochs[1].second == std::vector<UserId>{100});
 }
@@ -176,16 +179,16 @@ TEST_CASE("old epochs that are over are told nobody") {
 
 TEST_CASE("a user who is named late gets the epochs that name him") {
   KeyMirror mirror(1);
-  mirror.remember(epoch(1, {100}));
-  mirror.remember(epoch(1, {100, 101}));
+  mirror.remember(epoch(1, {100}), Time(0));
+  mirror.remember(epoch(1, {100, 101}), Time(0));
   Told told;
   KnownSession known;
-  mirror.introduce(1, 11, nullptr, known, told.send());
+  mirror.introduce(1, 11, nullptr, known, Time(0), told.send());
   CHECK(told.epochs.size() == 2);  // without anybody: the state of the session
   const KeyUpdate named = SsrcUpdate{1, 11, 101};
-  mirror.remember(named);
+  mirror.remember(named, Time(0));
   mirror.pass_on(
-      named, known, [](Ssrc) { return true; }, told.send());
+      named, known, [](Ssrc) { return true; }, Time(0), told.send());
   REQUIRE(told.epochs.size() == 3);
   CHECK(told.epochs[2].second == std::vector<UserId>{101});
   CHECK(told.more[2]);  // the keys of those told before stay
@@ -193,13 +196,31 @@ TEST_CASE("a user who is named late gets the epochs that name him") {
 
 TEST_CASE("a session that is plain now is not made to look encrypted by a newcomer") {
   KeyMirror mirror(1);
-  mirror.remember(SsrcUpdate{1, 10, 100});
-  mirror.remember(SsrcUpdate{1, 11, 101});
-  mirror.remember(epoch(1, {100, 101}));
-  mirror.remember(epoch(0, {}));
+  mirror.remember(SsrcUpdate{1, 10, 100}, Time(0));
+  mirror.remember(SsrcUpdate{1, 11, 101}, Time(0));
+  mirror.remember(epoch(1, {100, 101}), Time(0));
+  mirror.remember(epoch(0, {}), Time(0));
   Told told;
   KnownSession known, more;
-  mirror.introduce(1, 10, nullptr, known, told.send());
-  mirror.introduce(1, 11, &known, more, told.send());
+  mirror.introduce(1, 10, nullptr, known, Time(0), told.send());
+  mirror.introduce(1, 11, &known, more, Time(0), told.send());
   CHECK(told.epochs.back().first == 0);
+}
+
+TEST_CASE("a worker that comes later is told how old the keys are, and of all that still open") {
+  KeyMirror mirror(1);
+  mirror.remember(SsrcUpdate{1, 10, 100}, Time(0));
+  mirror.remember(epoch(1, {100}), Time(0));
+  // Members come and go: more epochs within the time that old keys live than one would think.
+  for (int i = 0; i < 5; ++i) mirror.remember(epoch(1, {100}), 100s + i * 1s);
+  Told told;
+  KnownSession known;
+  mirror.introduce(1, 10, nullptr, known, 105s, told.send());
+  CHECK(told.ages == std::vector<Time>{105s, 5s, 4s, 3s, 2s, 1s});
+  mirror.remember(epoch(1, {100}), 113s);
+  Told later;
+  KnownSession anew;
+  mirror.introduce(1, 10, nullptr, anew, 114s, later.send());
+  // Those whose successor is older than the overlap open nothing any more.
+  CHECK(later.ages == std::vector<Time>{12s, 11s, 10s, 1s});
 }

@@ -32,7 +32,7 @@ TEST_CASE("every message comes out as it went in") {
   CHECK(hello.reply_slots == 256);
   CHECK(hello.max_batch_us == 2000);
   CHECK(hello.memory_limit == 1 << 20);
-  OpenClient open{3, false, 1, 16000, 1, 120, false, true, 121, 122, 123, 124, false};
+  OpenClient open{3, false, 1, 16000, 1, 120, false, true, 121, 122, 123, 124, false, 125};
   const auto o = back_and_forth(open);
   CHECK(o.client == 3);
   CHECK_FALSE(o.decode);
@@ -47,6 +47,7 @@ TEST_CASE("every message comes out as it went in") {
   CHECK(o.max_waiting == 123);
   CHECK(o.max_streams == 124);
   CHECK_FALSE(o.live);
+  CHECK(o.clock == 125);
   CHECK(back_and_forth(CloseClient{8}).client == 8);
   CHECK(back_and_forth(SessionEnd{8, 9}).session == 9);
   back_and_forth(Quit{});
