@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -111,6 +112,9 @@ class EngineRecorder final : public EngineSink {
   std::vector<WorkerNotice> notices;
 };
 
+/** The same test at full size: minutes, and figures of this machine on the screen. */
+inline bool long_form() { return std::getenv("DV_LONG") != nullptr; }
+
 struct Datagram {
   SessionId session;
   std::int64_t arrival;
@@ -211,6 +215,35 @@ inline std::map<Ssrc, std::vector<RecordedFrame>> in_process(const ChainConfig &
   feed.submit(all);
   engine.drain(1);
   return recorder.streams();
+}
+
+/** Each stream has so many frames, numbered without a gap. */
+inline void check_order(const std::map<Ssrc, std::vector<RecordedFrame>> &streams,
+                        std::size_t frames) {
+  for (const auto &[ssrc, list] : streams) {
+    CAPTURE(ssrc);
+    REQUIRE(list.size() == frames);
+    bool ordered = true;
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      ordered = ordered && list[i].facts.extended_seq == list[i - 1].facts.extended_seq + 1;
+    }
+    CHECK(ordered);
+  }
+}
+
+/** In dB, from frame `from` on; 200: the same to the bit. */
+inline double snr(const std::vector<RecordedFrame> &want, const std::vector<RecordedFrame> &got,
+                  std::size_t from) {
+  double signal = 0, noise = 0;
+  for (std::size_t i = from; i < want.size() && i < got.size(); ++i) {
+    const auto *a = reinterpret_cast<const std::int16_t *>(want[i].data.data());
+    const auto *b = reinterpret_cast<const std::int16_t *>(got[i].data.data());
+    for (std::size_t k = 0; k < want[i].data.size() / 2; ++k) {
+      signal += double(a[k]) * a[k];
+      noise += (double(a[k]) - b[k]) * (double(a[k]) - b[k]);
+    }
+  }
+  return noise == 0 ? 200 : 10 * std::log10(signal / noise);
 }
 
 }  // namespace dv::test

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cmath>
 
+#include "ext/worker/forbidden.hpp"
 #include "tests/unit/pool/pool_bench.hpp"
 
 using namespace dv;
@@ -47,32 +47,6 @@ struct Pooled {
   std::unique_ptr<Engine> engine;
   Feed feed;
 };
-
-void check_order(const std::map<Ssrc, std::vector<RecordedFrame>> &streams, std::size_t frames) {
-  for (const auto &[ssrc, list] : streams) {
-    CAPTURE(ssrc);
-    REQUIRE(list.size() == frames);
-    bool ordered = true;
-    for (std::size_t i = 1; i < list.size(); ++i) {
-      ordered = ordered && list[i].facts.extended_seq == list[i - 1].facts.extended_seq + 1;
-    }
-    CHECK(ordered);
-  }
-}
-
-double snr(const std::vector<RecordedFrame> &want, const std::vector<RecordedFrame> &got,
-           std::size_t from) {
-  double signal = 0, noise = 0;
-  for (std::size_t i = from; i < want.size() && i < got.size(); ++i) {
-    const auto *a = reinterpret_cast<const std::int16_t *>(want[i].data.data());
-    const auto *b = reinterpret_cast<const std::int16_t *>(got[i].data.data());
-    for (std::size_t k = 0; k < want[i].data.size() / 2; ++k) {
-      signal += double(a[k]) * a[k];
-      noise += (double(a[k]) - b[k]) * (double(a[k]) - b[k]);
-    }
-  }
-  return noise == 0 ? 200 : 10 * std::log10(signal / noise);
-}
 
 }  // namespace
 
@@ -227,8 +201,8 @@ TEST_CASE("workers that die before they do anything end in a clear error") {
 }
 
 TEST_CASE("each forbidden act ends the worker that tries it") {
-  for (std::uint64_t act = 0; act <= 10; ++act) {
-    CAPTURE(act);
+  for (std::uint64_t act = 0; act < worker::kForbiddenCount; ++act) {
+    CAPTURE(worker::kForbiddenActs[act]);
     Talk talk(1);
     Pooled pooled(test_config(1));
     pooled.feed.keys(talk.keys);
@@ -236,7 +210,54 @@ TEST_CASE("each forbidden act ends the worker that tries it") {
     pooled.answered();
     pooled.hook({Hook::Action::forbidden_act, act});
     CHECK(eventually([&] { return pooled.restarts() == 1; }));
+    std::lock_guard lock(pooled.recorder.mutex);
+    for (const WorkerNotice &n : pooled.recorder.notices) {
+      CAPTURE(n.detail);
+      if (n.kind == WorkerNotice::Kind::log) CHECK(kSanitized);
+      if (n.kind != WorkerNotice::Kind::restarted || kSanitized) continue;
+      const bool by_memory = act == worker::kFirstByMemory || act == worker::kFirstByMemory + 1;
+      const int expected = by_memory ? SIGSEGV : SIGSYS;
+      CHECK(n.detail == "it ended: signal " + std::to_string(expected));
+    }
   }
+}
+
+TEST_CASE("a repeated packet is known as such after its worker died") {
+  for (const bool decode : {true, false}) {
+    CAPTURE(decode);
+    ChainConfig config;
+    config.decode = decode;
+    Talk talk(1);
+    Pooled pooled(test_config(1), config);
+    pooled.feed.keys(talk.keys);
+    const auto all = talk.rounds(10);
+    pooled.feed.submit(all);
+    pooled.answered();
+    pooled.signal_all(SIGKILL);
+    pooled.feed.submit({all.back()});
+    pooled.feed.submit(talk.rounds(1));
+    pooled.finish();
+    CHECK(pooled.recorder.count(Verdict::duplicate) == 1);
+    CHECK(pooled.recorder.count(Verdict::delivered) == 11);
+  }
+}
+
+TEST_CASE("keys are as old for a successor as they were for the worker that died") {
+  Talk talk(1, KeyStore::next_session_id(), true);
+  Pooled pooled(test_config(1));
+  pooled.feed.keys(talk.keys);
+  pooled.feed.submit(talk.rounds(10));
+  pooled.answered();
+  // The call goes on for more than a day, and counters reach the second generation of keys.
+  talk.arrival += std::chrono::nanoseconds(100000s).count();
+  talk.streams[0].frames().set_counter(std::uint64_t{1} << dave::kGenerationBits);
+  pooled.feed.submit(talk.rounds(10));
+  pooled.answered();
+  pooled.signal_all(SIGKILL);
+  pooled.feed.submit(talk.rounds(10));
+  pooled.finish();
+  CHECK(pooled.restarts() == 1);
+  CHECK(pooled.recorder.count(Verdict::delivered) == 30);
 }
 
 TEST_CASE("an idle worker ends, and its streams go on in the next one") {
