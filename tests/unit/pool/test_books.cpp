@@ -164,16 +164,16 @@ TEST_CASE("a worker is told only what its streams need") {
 
 TEST_CASE("old epochs that are over are told nobody") {
   KeyMirror mirror(1);
-  for (int i = 0; i < 3; ++i) mirror.remember(epoch(1, {100}));
-  mirror.remember(SsrcUpdate{1, 10, 100});
+  for (int i = 0; i < 3; ++i) mirror.remember(epoch(1, {100}), Time(0));
+  mirror.remember(SsrcUpdate{1, 10, 100}, Time(0));
   const KeyUpdate over = OldEpochsEndUpdate{1};
-  mirror.remember(over);
+  mirror.remember(over, Time(0));
   Told told;
   KnownSession known;
-  mirror.introduce(1, 10, nullptr, known, told.send());
+  mirror.introduce(1, 10, nullptr, known, Time(0), told.send());
   CHECK(told.epochs.size() == 1);
   mirror.pass_on(
-      over, known, [](Ssrc) { return true; }, told.send());
+      over, known, [](Ssrc) { return true; }, Time(0), told.send());
   CHECK(told.epochs.size() == 1);
 }
 
