@@ -65,11 +65,11 @@ struct Stream {
 class Journal {
  public:
   /**
-   * Packets of a stream that a new decoder is primed with: 1.5 s. Measured on speech of 16 to 64
+   * Packets of a stream that a new decoder is primed with: 2 s. Measured on speech of 16 to 64
    * kbit/s with a new decoder every 0.4 s, against the uninterrupted decode: 25 packets give 52 to
    * 65 dB, 50 give 61 to 96, 75 give 71 or more, and from 100 on the sound is the same to the bit.
    */
-  static constexpr std::size_t kPrimes = 75;
+  static constexpr std::size_t kPrimes = 100;
   /** Without decoding they only tell repeated packets from new ones. */
   static constexpr std::size_t kUndecodedPrimes = 25;
   /** Of all streams together; when there are many, each has fewer. */

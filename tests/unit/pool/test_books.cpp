@@ -72,22 +72,22 @@ TEST_CASE("the journal keeps what is unanswered, and the last packets for a succ
   Journal journal;
   Stream &stream = journal.make_stream(1, 2, 3);
   std::vector<Ticket> tickets;
-  for (std::uint8_t i = 0; i < 110; ++i) {
+  for (std::uint8_t i = 0; i < 140; ++i) {
     Record r;
     r.client = 1;
     r.stream = &stream;
     r.worker = 0;
     tickets.push_back(journal.add(std::move(r), Bytes(10, i)));
   }
-  CHECK(stream.unanswered == 110);
+  CHECK(stream.unanswered == 140);
   CHECK(journal.unanswered_of(0) == tickets);
-  for (std::size_t i = 0; i < 100; ++i) journal.answered(tickets[i], Journal::kPrimes);
+  for (std::size_t i = 0; i < 130; ++i) journal.answered(tickets[i], Journal::kPrimes);
   CHECK(stream.unanswered == 10);
   REQUIRE(stream.recent.size() == Journal::kPrimes);
-  CHECK(journal.find(stream.recent.front())->data[0] == 25);
+  CHECK(journal.find(stream.recent.front())->data[0] == 30);
   CHECK(journal.find(tickets[0]) == nullptr);
-  journal.answered(tickets[105], 0);
-  CHECK(journal.find(tickets[105]) == nullptr);
+  journal.answered(tickets[135], 0);
+  CHECK(journal.find(tickets[135]) == nullptr);
   CHECK(journal.unanswered_of(0).size() == 9);
 }
 
