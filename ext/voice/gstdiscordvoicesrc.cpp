@@ -17,6 +17,14 @@
  * `discordvoicesrc-connected`, `-speaker-joined`, `-speaker-left`, `-speaking`, `-reconnecting`,
  * `-resumed`, `-moved`, `-deafened`, `-epoch`, `-healing`, `-ended`.
  *
+ * ## Contexts
+ *
+ * Without a token of its own the element asks for a context `discord.credentials`, whose field
+ * `token-file` (string) names the file with the token. The main session to share it finds by a
+ * context `discord.sessions`, whose field `sessions` holds an object of the type
+ * `GstDiscordSessions`: sources with the same object and the same token share one. When nobody
+ * answers it takes those of the process and tells so (have-context).
+ *
  * ## Example launch line
  * |[
  * DISCORD_TOKEN=… gst-launch-1.0 -e discordvoicesrc guild-id=81384788765712384
@@ -32,6 +40,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ext/voice/gstdiscordsessions.hpp"
 #include "ext/voice/gstvoicecontroller.hpp"
 #include "ext/voice/gstvoicesettings.hpp"
 #include "gst/glue/frame_meta.hpp"
@@ -104,10 +113,27 @@ static Settings dv_discord_voice_src_copy_settings(GstDiscordVoiceSrc *self) {
   return self->settings->clone();
 }
 
+/** Sources find the main session to share by a context; who is the first to ask gives one. */
+static void dv_discord_voice_src_find_sessions(GstDiscordVoiceSrc *self) {
+  auto *element = GST_ELEMENT(self);
+  const auto missing = [self] {
+    dv::ObjectLock lock(self);
+    return !self->settings->sessions && !self->settings->hand_over();
+  };
+  if (!missing()) return;
+  gst_element_post_message(
+      element, gst_message_new_need_context(GST_OBJECT(self), dv::voice::kSessionsContext));
+  if (!missing()) return;
+  GstContext *ours = dv::voice::sessions_context_new(dv::voice::default_sessions());
+  gst_element_set_context(element, ours);
+  gst_element_post_message(element, gst_message_new_have_context(GST_OBJECT(self), ours));
+}
+
 /** Checks everything that can be known without a network; posts what is wrong. */
 static gboolean dv_discord_voice_src_prepare(GstDiscordVoiceSrc *self) {
   return dv::guarded<gboolean>(self, FALSE, [self]() -> gboolean {
     auto *element = GST_ELEMENT(self);
+    dv_discord_voice_src_find_sessions(self);
     Settings settings = dv_discord_voice_src_copy_settings(self);
     if (dv::voice::lacks_token(settings)) {
       // Whoever has credentials answers at once, by set_context.
@@ -169,6 +195,11 @@ static void dv_discord_voice_src_set_context(GstElement *element, GstContext *co
     const gchar *file = gst_structure_get_string(gst_context_get_structure(context), "token-file");
     dv::ObjectLock lock(self);
     self->settings->context_token_file = file != nullptr ? file : "";
+  }
+  if (gst_context_has_context_type(context, dv::voice::kSessionsContext)) {
+    auto sessions = dv::voice::sessions_from_context(context);
+    dv::ObjectLock lock(self);
+    self->settings->sessions = std::move(sessions);
   }
   GST_ELEMENT_CLASS(dv_discord_voice_src_parent_class)->set_context(element, context);
 }
@@ -364,6 +395,7 @@ static void dv_discord_voice_src_class_init(GstDiscordVoiceSrcClass *klass) {
   object_class->finalize = dv_discord_voice_src_finalize;
   dv::voice::install_properties(object_class);
   dv_discord_voice_src_install_signals(object_class);
+  g_type_ensure(DV_TYPE_DISCORD_SESSIONS);
   gst_type_mark_as_plugin_api(dv::voice::encryption_mode_type(), static_cast<GstPluginAPIFlags>(0));
 
   element_class->change_state = GST_DEBUG_FUNCPTR(dv_discord_voice_src_change_state);

@@ -25,6 +25,7 @@ void Controller::start(RunConfig config) {
   store_ = std::make_shared<KeyStore>();
   config.session.progress = std::shared_ptr<OpenProgress>(store_, &store_->progress());
   intake.reset();
+  slots_.clear();
   intake.push_event(Ref<GstEvent>(key_store_event_new(store_)));
   {
     std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 
 #include "ext/voice/gstvoiceintake.hpp"
 #include "ext/voice/net/voice_session.hpp"
+#include "gst/glue/source_info.hpp"
 
 namespace dv::voice {
 
@@ -80,6 +81,7 @@ class Controller final : public SessionOwner {
   std::shared_ptr<KeyStore> store_;
   std::shared_ptr<NetLoop> loop_;           // state changes only
   std::unique_ptr<HandOverReader> reader_;  // made and destroyed on the loop
+  SourceInfoSlots slots_;                   // on the loop, between two runs by `start`
 
   mutable std::mutex mutex_;  // guards what follows; nothing is called with it held
   std::condition_variable left_cond_;

@@ -4,7 +4,6 @@
 
 #include "ext/voice/gstvoicecontroller.hpp"
 #include "ext/voice/gstvoiceenums.hpp"
-#include "gst/glue/source_info.hpp"
 
 GST_DEBUG_CATEGORY_EXTERN(dv_discord_voice_src_debug);
 #define GST_CAT_DEFAULT dv_discord_voice_src_debug
@@ -107,7 +106,7 @@ void Controller::tell(const Source &report) {
   info.name = report.member.name;
   info.bot = report.member.bot;
   info.present = report.present;
-  intake.push_event(Ref<GstEvent>(source_info_event_new(info)));
+  intake.push_event(Ref<GstEvent>(source_info_event_new(info, slots_.slot_of(info))));
 }
 
 void Controller::tell(const Reconnecting &report) {

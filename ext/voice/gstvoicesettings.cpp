@@ -183,6 +183,7 @@ Settings Settings::clone() const {
   copy.user_id = user_id;
   copy.handover_fd = handover_fd;
   copy.context_token_file = context_token_file;
+  copy.sessions = sessions;
   return copy;
 }
 
@@ -212,6 +213,7 @@ std::optional<RunConfig> make_run_config(GstElement *element, const Settings &se
     return std::nullopt;
   }
   main.url = *url;
+  run.session.sessions = settings.sessions;
   run.session.voice.guild = required_id(element, "guild-id", settings.guild_id);
   if (run.session.voice.guild == 0) return std::nullopt;
   run.session.voice.channel = required_id(element, "channel-id", settings.channel_id);

@@ -32,7 +32,8 @@ struct Settings {
   Secret voice_token;
   std::string user_id;
   int handover_fd = -1;
-  std::string context_token_file;  ///< from a GstContext
+  std::string context_token_file;          ///< from a GstContext
+  std::shared_ptr<MainSessions> sessions;  ///< from a GstContext
 
   Settings clone() const;
   bool hand_over() const {

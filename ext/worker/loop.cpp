@@ -28,7 +28,20 @@ int Loop::run() {
 }
 
 void Loop::obey_pending() {
-  while (auto received = link_.receive(false)) obey(std::move(*received));
+  while (auto received = link_.receive(false)) {
+    take_requests_before(received->number);
+    obey(std::move(*received));
+  }
+}
+
+// What was handed over before a name or a key changed is opened with what was in force then.
+void Loop::take_requests_before(std::uint32_t number) {
+  while (link_.ring().available() != 0) {
+    const auto request = read_request(link_.ring().next());
+    if (!request) _exit(kExitHostNonsense);
+    if (static_cast<std::int32_t>(request->control - number) >= 0) return;
+    handle_next();
+  }
 }
 
 void Loop::obey_up_to(std::uint32_t number) {

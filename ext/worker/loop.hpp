@@ -20,6 +20,7 @@ class Loop {
 
  private:
   void obey_pending();
+  void take_requests_before(std::uint32_t number);
   void obey(Received received);
   void obey_up_to(std::uint32_t number);
   bool take_requests();

@@ -186,7 +186,7 @@ void dv_track_collector_source_info(DvTrackCollector *self, const dv::SourceInfo
   if (!recording) return;
   const guint64 user = g_ascii_strtoull(info.cname.c_str(), nullptr, 10);
   recording->set_name(user, info.name);
-  recording->set_present(user, info.present);
+  recording->set_present({user, info.session, info.ssrc}, info.present);
 }
 
 void dv_track_collector_upstream_eos(DvTrackCollector *self, guint32 seqnum) {

@@ -211,18 +211,26 @@ void Recording::set_name(UserId user, const std::string &name) {
   log_.user(user, name);
 }
 
-void Recording::set_present(UserId user, bool present) {
-  if (user == 0) return;
+void Recording::set_present(const FrameSource &source, bool present) {
+  if (source.user == 0) return;
   Time at{};
   {
     std::lock_guard lock(mutex_);
-    auto [it, fresh] = present_.try_emplace(user, present);
-    if (!fresh && it->second == present) return;
-    it->second = present;
     if (present_.size() > kMaxTracks) present_.clear();
+    auto &streams = present_[source.user];
+    const bool before = !streams.empty();
+    const std::pair stream{source.session, source.ssrc};
+    if (!present) {
+      streams.erase(stream);
+    } else if (streams.size() < kMaxTracks) {
+      streams.insert(stream);
+    }
+    const bool after = !streams.empty();
+    if (!after) present_.erase(source.user);
+    if (before == after) return;
     at = end_;
   }
-  log_.present(user, present, at);
+  log_.present(source.user, present, at);
 }
 
 void Recording::note_clock(Time running, Time since_1970) {

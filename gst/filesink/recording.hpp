@@ -61,7 +61,7 @@ class Recording final : public TrackHost {
   /** Tells what goes in and comes out, so that a change of SSRC keeps its order. */
   StreamOrder &order() { return order_; }
   void set_name(UserId user, const std::string &name);
-  void set_present(UserId user, bool present);
+  void set_present(const FrameSource &source, bool present);
   /** Live: full queues drop instead of blocking, and silence grows with the clock. */
   void set_live(bool live) { live_ = live; }
   /** The clock runs from here: ties running time to the time of day. */
@@ -132,7 +132,7 @@ class Recording final : public TrackHost {
   std::map<std::uint64_t, unsigned> unknown_numbers_;  ///< by session and SSRC
   unsigned last_number_ = 0;
   std::map<UserId, std::string> names_;
-  std::map<UserId, bool> present_;
+  std::map<UserId, std::set<std::pair<std::uint32_t, std::uint32_t>>> present_;  // session, SSRC
   std::map<std::pair<std::uint32_t, Ssrc>, UserId> bindings_;
   std::set<int> warned_;
   Pauses pauses_;

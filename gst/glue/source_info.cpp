@@ -8,8 +8,32 @@ namespace {
 constexpr char kPrefix[] = "rtp-source-info-";
 }
 
-GstEvent *source_info_event_new(const SourceInfo &info) {
-  const std::string name = kPrefix + std::to_string(info.session) + "-" + std::to_string(info.ssrc);
+unsigned SourceInfoSlots::slot_of(const SourceInfo &info) {
+  const std::pair key{info.session, info.ssrc};
+  const auto known = taken_.find(key);
+  unsigned slot = static_cast<unsigned>(taken_.size());
+  if (known != taken_.end()) {
+    slot = known->second;
+  } else if (!free_.empty()) {
+    slot = *free_.begin();
+  }
+  if (info.present) {
+    taken_.emplace(key, slot);
+    free_.erase(slot);
+  } else if (known != taken_.end()) {
+    taken_.erase(known);
+    free_.insert(slot);
+  }
+  return slot;
+}
+
+void SourceInfoSlots::clear() {
+  taken_.clear();
+  free_.clear();
+}
+
+GstEvent *source_info_event_new(const SourceInfo &info, unsigned slot) {
+  const std::string name = kPrefix + std::to_string(slot);
   // Invalid UTF-8 must not enter a structure: whoever prints or serialises it would stumble.
   gchar *valid = g_utf8_make_valid(info.name.c_str(), static_cast<gssize>(info.name.size()));
   GstStructure *s = gst_structure_new(name.c_str(), "session", G_TYPE_UINT, info.session, "ssrc",

@@ -4,14 +4,18 @@
 #include <gst/gst.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 namespace dv {
 
 /**
  * Who an SSRC is (RTP-generic, like an SDES item): sent downstream as a sticky event whose structure
- * is named `rtp-source-info-<session>-<ssrc>`, so that the facts about several SSRCs stick side by side.
+ * is named `rtp-source-info-<slot>`, so that the facts about several SSRCs stick side by side. A pad
+ * never loses a sticky event of its own name, hence the slots: as many as there are SSRCs at a time.
  * For Discord `cname` is the user id in decimal and `name` the display name as received (hostile!).
  */
 struct SourceInfo {
@@ -23,8 +27,20 @@ struct SourceInfo {
   bool present = true;  ///< false: has left; the pad of this SSRC may end
 };
 
+/** Hands out the slots of one pad: each SSRC has one while it is present. One thread. */
+class SourceInfoSlots {
+ public:
+  /** The slot to tell `info` in; with `present` false it is free from then on. */
+  unsigned slot_of(const SourceInfo &info);
+  void clear();
+
+ private:
+  std::map<std::pair<std::uint32_t, std::uint32_t>, unsigned> taken_;  // session, SSRC
+  std::set<unsigned> free_;
+};
+
 /** A new sticky event, transfer full. */
-GstEvent *source_info_event_new(const SourceInfo &info);
+GstEvent *source_info_event_new(const SourceInfo &info, unsigned slot);
 /** Nothing when the event is another one. */
 std::optional<SourceInfo> source_info_from_event(GstEvent *event);
 

@@ -47,6 +47,7 @@ struct ReorderStream {
   std::uint32_t ssrc = 0;
   std::uint8_t payload_type = 0;  ///< of its first packet
   std::atomic<UserId> user{0};
+  bool frames_name_user = false;  ///< in their meta; otherwise the source info does alone
   std::string cname, name;
 
   SequenceBuffer<ReorderItem> rules;

@@ -14,6 +14,10 @@ constexpr Time kDoubtWait = 60ms;
 constexpr int kAnchorWait = 3;
 constexpr Time kLongestStep = std::chrono::hours(1);
 
+UserId user_of(const SourceInfo &info) {
+  return g_ascii_strtoull(info.cname.c_str(), nullptr, 10);
+}
+
 GstClockTime to_gst(Time t) { return static_cast<GstClockTime>(std::max(t, Time{}).count()); }
 
 }  // namespace
@@ -181,9 +185,12 @@ TimelineConfig Reorderer::timeline_config() const {
 StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
   const Key key{frame.session, frame.ssrc};
   if (auto found = streams_.find(key); found != streams_.end()) {
-    if (!found->second->ended) return found->second;
+    const StreamRef known = found->second;
+    const bool another = frame.user && known->user && frame.user != known->user;
+    if (!known->ended && !another) return known;
+    if (!known->ended) end_stream(*known);
     // The input goes on after its EOS; the pad does not.
-    streams_.erase(found);
+    streams_.erase(key);
   }
   if (streams_.size() >= kMaxStreams || all_.size() >= 2 * kMaxStreams) return nullptr;
   SequenceConfig rules;
@@ -198,9 +205,12 @@ StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
   stream->payload_type = frame.payload_type;
   stream->user = frame.user;
   if (auto info = infos_.find(key); info != infos_.end()) {
-    stream->cname = info->second.cname;
-    stream->name = info->second.name;
-    if (!frame.user) stream->user = g_ascii_strtoull(info->second.cname.c_str(), nullptr, 10);
+    const UserId user = user_of(info->second);
+    if (!frame.user) stream->user = user;
+    if (user == 0 || stream->user == user) {
+      stream->cname = info->second.cname;
+      stream->name = info->second.name;
+    }
   }
   stream->queue.set_flushing(flushing_);
   streams_.emplace(key, stream);
@@ -244,6 +254,7 @@ void Reorderer::admit(ReorderStream &stream, const InputFrame &frame, Ref<GstBuf
                       Time arrival) {
   stream.last_packet = std::max(stream.last_packet, arrival);
   if (frame.user) stream.user = frame.user;
+  if (frame.user) stream.frames_name_user = true;
   if (frame.concealed) ++stream.concealed;
   std::uint8_t flags = kSequencePlain;
   if (frame.after_gap) flags |= kSequenceFinal;
@@ -353,12 +364,20 @@ void Reorderer::source_info(const SourceInfo &info) {
   auto found = streams_.find(key);
   if (found == streams_.end()) return;
   ReorderStream &stream = *found->second;
-  stream.leaving = !info.present;
-  stream.last_packet = std::max(stream.last_packet, info.present ? stream.last_packet : time_);
-  if (!info.cname.empty()) {
+  const UserId user = user_of(info);
+  const bool another = stream.user && user && stream.user != user;
+  if (another && !stream.frames_name_user) {
+    end_stream(stream);
+    reschedule();
+    return;
+  }
+  // Frames that name their speaker may still follow; the first one of the other ends the stream.
+  stream.leaving = another || !info.present;
+  if (stream.leaving) stream.last_packet = std::max(stream.last_packet, time_);
+  if (!another && !info.cname.empty()) {
     stream.cname = info.cname;
     stream.name = info.name;
-    stream.user = g_ascii_strtoull(info.cname.c_str(), nullptr, 10);
+    if (user) stream.user = user;
     if (auto tags = tags_for(stream)) {
       put(stream, GST_MINI_OBJECT_CAST(gst_event_new_tag(tags.release())));
     }

@@ -49,8 +49,8 @@ class Reference:
     frames: list[dict] = field(default_factory=list)
 
     @staticmethod
-    def read(directory: Path, user: str, first_seq: int | None = None) -> "Reference":
-        return Reference.load(next(directory.glob(f"{user}-*.s16")))
+    def read(directory: Path, user: str, ssrc: int | str = "*") -> "Reference":
+        return Reference.load(next(directory.glob(f"{user}-{ssrc}.s16")))
 
     @staticmethod
     def load(base: Path) -> "Reference":

@@ -191,12 +191,18 @@ void Call::tick() {
   }
 }
 
+/** Op 5 before a speaker's first packet, or as much later as the option says. */
+void Call::announce(const Speaker &speaker) {
+  const auto known = announced_.find(speaker.user());
+  if (known != announced_.end() && known->second == speaker.ssrc()) return;
+  if (ahead_[speaker.user()]++ < core_.options.speaking_after) return;
+  ahead_.erase(speaker.user());
+  announced_[speaker.user()] = speaker.ssrc();
+  if (core_.options.send_speaking) broadcast(5, speaking_json(speaker.user(), speaker.ssrc()));
+}
+
 void Call::spoken(Speaker &speaker, const SpeakerFrame &frame, Time now) {
-  if (const auto known = announced_.find(speaker.user());
-      known == announced_.end() || known->second != speaker.ssrc()) {
-    announced_[speaker.user()] = speaker.ssrc();
-    if (core_.options.send_speaking) broadcast(5, speaking_json(speaker.user(), speaker.ssrc()));
-  }
+  announce(speaker);
   core_.truth.reference(speaker.user(), speaker.ssrc(), frame);
   Packet packet{.frame = frame, .fate = speaker.faults.next(), .due = now};
   if (room_) {

@@ -61,6 +61,7 @@ class Call {
   std::optional<Bytes> bad_datagram(const std::string &kind, VoiceSession &session, std::size_t n,
                                     std::mt19937_64 &random);
   void tick();
+  void announce(const Speaker &speaker);
   void spoken(Speaker &speaker, const SpeakerFrame &frame, Time now);
   void release(Speaker &speaker, Time now);
   void send_packet(Speaker &speaker, const Packet &packet, Time now);
@@ -79,6 +80,7 @@ class Call {
   std::vector<std::unique_ptr<Speaker>> speakers_;
   std::map<UserId, std::deque<Packet>> held_;  // on their way, in order of speaking
   std::map<UserId, Ssrc> announced_;           // op 5 is out for these
+  std::map<UserId, int> ahead_;                // packets sent before it
   std::map<UserId, bool> video_;
   std::map<UserId, Bytes> last_frame_;  // what the last packet of a speaker carried
   std::mt19937_64 random_;

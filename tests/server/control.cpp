@@ -21,6 +21,7 @@ json run_command(Core &core, const json &command) {
     add_outage_commands(all);
     add_world_commands(all);
     add_dave_commands(all);
+    add_healing_commands(all);
     return all;
   }();
   const std::string name = text_of(command, "cmd");

@@ -20,6 +20,7 @@ void add_session_commands(Commands &commands);
 void add_outage_commands(Commands &commands);
 void add_world_commands(Commands &commands);
 void add_dave_commands(Commands &commands);
+void add_healing_commands(Commands &commands);
 
 nlohmann::json command_done();
 nlohmann::json command_failed(const std::string &why);

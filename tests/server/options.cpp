@@ -33,6 +33,7 @@ const Entry kEntries[] = {
     {"external-sender-early", &Options::external_sender_early},
     {"speaking-early", &Options::speaking_early},
     {"send-speaking", &Options::send_speaking},
+    {"speaking-after", &Options::speaking_after},
     {"discovery", &Options::discovery},
     {"ping", &Options::ping},
     {"udp", &Options::udp},

@@ -31,6 +31,7 @@ struct Options {
   bool external_sender_early = false;  ///< op 25 right behind Ready instead of behind op 4
   bool speaking_early = true;          ///< op 5 of those who talk already right behind Ready
   bool send_speaking = true;           ///< send op 5 at all
+  int speaking_after = 0;              ///< packets that a speaker is ahead of op 5
   // Media
   bool discovery = true;    ///< answer IP discovery
   bool ping = true;         ///< answer 1337CAFE

@@ -23,6 +23,12 @@ constexpr int kOldestVersion = 4;
 
 }  // namespace
 
+bool VoiceSession::is_withheld(int op) {
+  if (withhold == 0 || op != withheld_op) return false;
+  withhold--;
+  return true;
+}
+
 void VoiceSession::send(int op, const json &data, bool numbered) {
   json message = {{"op", op}, {"d", data}};
   if (!numbered) {
@@ -32,7 +38,7 @@ void VoiceSession::send(int op, const json &data, bool numbered) {
   const std::uint16_t seq = next_seq++;
   message["seq"] = seq;
   const std::string text = message.dump();
-  if (connection) connection->send_text(text);
+  if (!is_withheld(op) && connection) connection->send_text(text);
   sent.push_back({seq, false, Bytes(text.begin(), text.end())});
   if (sent.size() > kReplay) sent.pop_front();
 }
@@ -41,7 +47,7 @@ void VoiceSession::send_binary(std::uint8_t op, ByteView payload) {
   const std::uint16_t seq = next_seq++;
   Writer out;
   out.u16(seq).u8(op).put(payload);
-  if (connection) connection->send_binary(out.bytes());
+  if (!is_withheld(op) && connection) connection->send_binary(out.bytes());
   sent.push_back({seq, true, out.release()});
   if (sent.size() > kReplay) sent.pop_front();
 }

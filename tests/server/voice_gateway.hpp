@@ -67,6 +67,12 @@ struct VoiceSession {
   };
   std::uint16_t next_seq = 1;
   std::deque<Sent> sent;
+  /** The next messages with this number are lost on the way; a Resume brings them. */
+  int withheld_op = 0;
+  unsigned withhold = 0;
+
+ private:
+  bool is_withheld(int op);
 };
 
 /** The voice gateway, version 8, on one or more voice servers (discord-voice.md, section 3). */

@@ -34,6 +34,7 @@ struct Record {
   std::uint32_t client = 0;
   SessionId session = 0;
   Ssrc ssrc = 0;
+  UserId user = 0;        ///< whose it was when it was handed over; 0: not known yet
   std::uint64_t tag = 0;  ///< the client's: of its packet or its barrier
   std::uint64_t order = 0;
   std::int64_t arrival = 0;
@@ -47,6 +48,8 @@ struct Stream {
   SessionId session = 0;
   Ssrc ssrc = 0;
   int worker = kNoWorker;
+  UserId bound = 0;  ///< the newest user named for it, also when that has been taken back
+  UserId heard = 0;  ///< of the last frame: whose losses are made up
   std::uint32_t unanswered = 0;
   std::uint32_t waiting = 0;  ///< of them, not yet in a ring
   std::deque<Ticket> recent;  ///< the last packets delivered, to prime a successor with

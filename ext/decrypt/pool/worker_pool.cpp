@@ -106,6 +106,9 @@ void WorkerPool::apply_to(Client &client, const KeyUpdate &update) {
   const Time at = client.clock.now();
   client.keys.remember(update, at);
   const SessionId session = session_of(update);
+  if (const auto *named = std::get_if<SsrcUpdate>(&update); named && named->user != 0) {
+    if (Stream *stream = journal_.stream(id, session, named->ssrc)) stream->bound = named->user;
+  }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     WorkerProcess *process = slots_[i].process.get();
     if (process == nullptr) continue;
@@ -144,6 +147,8 @@ void WorkerPool::submit_packet(Client &client, const PacketIn &packet, Time at) 
   record.client = client.id;
   record.session = packet.session;
   record.ssrc = stream.ssrc;
+  record.user = client.keys.user_of(packet.session, stream.ssrc);
+  if (record.user != 0) stream.bound = record.user;
   record.tag = packet.tag;
   record.arrival = packet.arrival;
   record.worker = stream.worker;

@@ -23,6 +23,8 @@ struct GuildReady {
 };
 /** The op 4 that was asked for has gone out; the answer is due from now on. */
 struct JoinSent {};
+/** The same of a leave. */
+struct LeaveSent {};
 /** The bot's own voice state in this guild. */
 struct OwnVoiceState {
   Secret session_id;
@@ -74,7 +76,7 @@ struct MainFailed {
 };
 
 using GuildEvent =
-    std::variant<GuildReady, JoinSent, OwnVoiceState, VoiceServer, MemberKnown, GuildGone,
+    std::variant<GuildReady, JoinSent, LeaveSent, OwnVoiceState, VoiceServer, MemberKnown, GuildGone,
                  ChannelDeleted, ChannelFacts, MainLost, MainResumed, MainFailed>;
 
 /**

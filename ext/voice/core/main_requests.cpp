@@ -60,6 +60,7 @@ void MainGateway::Impl::send_pending(GuildId guild, Pending &pending, Time now) 
   if (pending.leave) {
     send(Secret::from_text(main_msg::voice_state(guild, std::nullopt, false, false)), now);
     pending.leave = false;
+    if (attached(guild)) notify(guild, LeaveSent{});
     return;
   }
   if (!pending.join) return;

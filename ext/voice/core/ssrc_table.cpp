@@ -86,6 +86,14 @@ SsrcTable::Changes SsrcTable::advance(Time now) {
   return changes;
 }
 
+SsrcTable::Changes SsrcTable::audio() const {
+  Changes all;
+  for (const auto &[ssrc, entry] : entries_) {
+    if (entry.kind == StreamKind::audio) all.push_back({ssrc, entry.user, entry.kind, false});
+  }
+  return all;
+}
+
 Ssrc SsrcTable::audio_ssrc_of(UserId user) const {
   const auto it = audio_.find(user);
   return it == audio_.end() ? 0 : it->second;

@@ -34,6 +34,8 @@ class SsrcTable {
   Changes advance(Time now);
   Time next_wakeup() const { return next_; }
 
+  /** Those in force, each as it would be taken away. */
+  Changes audio() const;
   /** 0 where there is none. */
   Ssrc audio_ssrc_of(UserId user) const;
   std::size_t size() const { return entries_.size(); }

@@ -56,16 +56,19 @@ void VoiceConnection::Impl::end(EndReason reason, bool fatal, std::string text) 
 
 std::vector<SessionId> VoiceConnection::Impl::unfinished_sessions() const {
   std::vector<SessionId> sessions;
-  for (const auto &[session, at] : session_ends_) sessions.push_back(session);
+  for (const auto &[session, ending] : session_ends_) sessions.push_back(session);
   if (session_ != 0 && session_ends_.count(session_) == 0) sessions.push_back(session_);
   return sessions;
 }
 
 void VoiceConnection::Impl::check_session_ends(Time now) {
   for (auto it = session_ends_.begin(); it != session_ends_.end();) {
-    if (now < it->second) {
+    if (now < it->second.at) {
       ++it;
       continue;
+    }
+    for (const auto &source : it->second.sources) {
+      tell(Source{it->first, source.ssrc, roster_.member(source.user), false});
     }
     actions_.push_back(Keys{SessionEndUpdate{it->first}});
     if (session_ == it->first) session_ = 0;
@@ -239,7 +242,7 @@ Time VoiceConnection::Impl::next_wakeup() const {
                         heartbeat_.next_wakeup(), ssrcs_.next_wakeup()});
   if (udp_open_) next = std::min(next, udp_.next_wakeup());
   if (state_ == State::ready && !deaf_) next = std::min(next, watchdog_.next_wakeup());
-  for (const auto &[session, at] : session_ends_) next = std::min(next, at);
+  for (const auto &[session, ending] : session_ends_) next = std::min(next, ending.at);
   return next;
 }
 

@@ -105,6 +105,7 @@ class VoiceConnection::Impl {
   std::string unanswered_text() const;
   void on_guild_ready(const GuildReady &ready, Time now);
   void on_own_state(OwnVoiceState &state, Time now);
+  void on_leave_sent(Time now);
   void on_own_null(Time now);
   void on_moved(ChannelId to, bool new_id, Time now);
   void on_server(VoiceServer &server, Time now);
@@ -161,6 +162,8 @@ class VoiceConnection::Impl {
   bool got_state_ = false;  ///< since the join
   bool got_server_ = false;
   bool asked_ = false;  ///< this wait began with an op 4 of ours
+  /** Before that a null state can not be its confirmation. */
+  bool leave_sent_ = false;
   /** Until then the state update that belongs to a server update unasked for may still follow. */
   Time server_ahead_until_{};
   Secret own_session_id_;
@@ -197,7 +200,12 @@ class VoiceConnection::Impl {
   Time ready_since_ = kNever;
   unsigned spent_chances_ = 0;
   Time address_kept_until_{};  ///< a change of the own address before it is one of many
-  std::map<SessionId, Time> session_ends_;
+  /** A session that was replaced, and who was heard in it. */
+  struct Ending {
+    Time at{};
+    SsrcTable::Changes sources;
+  };
+  std::map<SessionId, Ending> session_ends_;
   Time old_epochs_end_ = kNever;  ///< their keys are not wanted any more
 };
 

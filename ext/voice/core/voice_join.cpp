@@ -9,6 +9,7 @@ constexpr Time kServerTimeout = 15s;
 constexpr std::uint32_t kMaxUnanswered = 3;
 /** The two updates of a move come together, in either order. */
 constexpr Time kStateLag = 5s;
+constexpr Time kLeaveTimeout = 5s;
 
 template <class... F>
 struct Overload : F... {
@@ -41,6 +42,7 @@ void VoiceConnection::Impl::on_guild_event(GuildEvent &event, Time now) {
           [&](const JoinSent &) {
             if (state_ == State::joining && asked_) deadline_ = now + config_.timeout;
           },
+          [&](const LeaveSent &) { on_leave_sent(now); },
           [&](OwnVoiceState &state) { on_own_state(state, now); },
           [&](VoiceServer &server) { on_server(server, now); },
           [&](const MemberKnown &known) { on_member(known.member); },
@@ -241,15 +243,20 @@ void VoiceConnection::Impl::on_moved(ChannelId to, bool new_id, Time now) {
   deadline_ = now + kServerTimeout;
 }
 
+void VoiceConnection::Impl::on_leave_sent(Time now) {
+  if (state_ != State::leaving) return;
+  leave_sent_ = true;
+  deadline_ = now + kLeaveTimeout;
+}
+
 void VoiceConnection::Impl::on_own_null(Time now) {
-  if (state_ == State::leaving) {
+  if (state_ == State::leaving && leave_sent_) {
     in_voice_ = false;
     begin_join(now);
     return;
   }
   // The confirmation of an older leave can come late and hit the next join.
   if (state_ == State::joining && asked_ && !got_state_) return;
-  // So can the one that the rejoin after this pause would have waited for.
   in_voice_ = false;
   end(EndReason::kicked, false, "The bot was disconnected from " + channel_text() + ".");
 }

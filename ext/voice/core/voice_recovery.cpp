@@ -7,7 +7,6 @@ namespace dv::voice {
 namespace {
 
 constexpr Time kVerdictTimeout = 10s;
-constexpr Time kLeaveTimeout = 5s;
 constexpr Time kResumeTimeout = 60s;
 constexpr Time kGoodService = 60s;
 constexpr std::uint32_t kMaxResumeTries = 3;
@@ -128,8 +127,11 @@ void VoiceConnection::Impl::leave_and_rejoin(Time now) {
     return;
   }
   state_ = State::leaving;
-  deadline_ = now + kLeaveTimeout;
+  // The confirmation is due once the request is out, which the main gateway tells.
+  leave_sent_ = false;
+  deadline_ = kNever;
   actions_.push_back(LeaveChannel{});
+  if (config_.hand_over) on_leave_sent(now);
 }
 
 void VoiceConnection::Impl::begin_verdict(CloseCode code, const char *meaning, Time now) {

@@ -38,7 +38,6 @@ void VoiceConnection::Impl::begin_connect(Time now) {
   seq_ack_ = -1;
   server_ahead_until_ = Time{};
   make_dave();
-  ssrcs_.start(0);
   roster_.suspect_all();
   state_ = State::connecting;
   deadline_ = now + config_.timeout;
@@ -76,7 +75,9 @@ void VoiceConnection::Impl::drop_link(Time now) {
   mode_.reset();
   udp_address_.reset();
   roster_at_ = kNever;
-  if (session_ != 0) session_ends_.try_emplace(session_, now + kSessionEndDelay);
+  if (session_ == 0) return;
+  session_ends_.try_emplace(session_, Ending{now + kSessionEndDelay, ssrcs_.audio()});
+  ssrcs_.start(0);
 }
 
 void VoiceConnection::Impl::on_open(Time now) {

@@ -10,6 +10,8 @@ constexpr Time kPatience = 2s;
 constexpr Time kFirstHold = 30s;
 constexpr Time kLongestHold = 600s;
 constexpr unsigned kSteps = 3;
+// Who is called so late was not running, and neither was anything that it judges.
+constexpr Time kStall = 500ms;
 
 }  // namespace
 
@@ -63,6 +65,10 @@ void Watchdog::on_pong(Time now) {
 
 std::optional<HealStep> Watchdog::advance(Time now, bool server_answers_pings) {
   if (!running_ || now < next_) return std::nullopt;
+  if (now - next_ > kStall) {
+    next_ = now + kPatience;
+    return std::nullopt;
+  }
   const bool went_quiet = received_ && now - last_received_ > kPatience;
   const bool no_proof = !received_ && steps_ > 0 && !server_answers_pings;
   if (went_quiet || no_proof) {

@@ -32,6 +32,7 @@ class Watchdog {
   void on_opened();
   void on_pong(Time now);
 
+  /** Due at `next_wakeup`. A call that comes late begins the wait anew. */
   std::optional<HealStep> advance(Time now, bool server_answers_pings);
   Time next_wakeup() const { return running_ ? next_ : kNever; }
 

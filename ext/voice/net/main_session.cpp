@@ -15,21 +15,16 @@ namespace {
 // GUILD_CREATE of a big guild is megabytes.
 constexpr std::size_t kMaxPayload = 16 * 1024 * 1024;
 
-struct Account {
-  std::weak_ptr<MainSession> session;
-  // Outlives the sessions: Discord counts a token's Identifies by the day.
-  std::shared_ptr<IdentifyBudget> budget;
-};
-
-// By token. Touched on the loop only; there is one loop at a time.
-std::map<std::string, Account> &accounts() {
-  static std::map<std::string, Account> all;
-  return all;
-}
-
-std::shared_ptr<IdentifyBudget> make_budget(const std::string &url) {
-  return is_loopback_url(url) ? std::make_shared<IdentifyBudget>(0s)
-                              : std::make_shared<IdentifyBudget>();
+// Outlives the sessions, and is one for all of the process: Discord counts a token's Identifies by
+// the day. By the same digest. Touched on the loop only; there is one loop at a time.
+std::shared_ptr<IdentifyBudget> budget_of(const std::string &id, const std::string &url) {
+  static std::map<std::string, std::shared_ptr<IdentifyBudget>> all;
+  auto &budget = all[id];
+  if (!budget) {
+    budget = is_loopback_url(url) ? std::make_shared<IdentifyBudget>(0s)
+                                  : std::make_shared<IdentifyBudget>();
+  }
+  return budget;
 }
 
 /** A digest, so that the registry holds no second copy of the token. */
@@ -54,13 +49,14 @@ std::string identify(const MainKey &key) {
 
 }  // namespace
 
-std::shared_ptr<MainSession> MainSession::acquire(NetLoop &loop, const MainKey &key) {
-  Account &account = accounts()[identify(key)];
-  std::shared_ptr<MainSession> session = account.session.lock();
+std::shared_ptr<MainSession> MainSession::acquire(NetLoop &loop, MainSessions &sessions,
+                                                  const MainKey &key) {
+  std::erase_if(sessions.running_, [](const auto &entry) { return entry.second.expired(); });
+  const std::string id = identify(key);
+  std::shared_ptr<MainSession> session = sessions.running_[id].lock();
   if (session && !session->stopping_ && !session->machine_.failed()) return session;
-  if (!account.budget) account.budget = make_budget(key.url);
-  session = std::make_shared<MainSession>(loop, key, account.budget);
-  account.session = session;
+  session = std::make_shared<MainSession>(loop, key, budget_of(id, key.url));
+  sessions.running_[id] = session;
   session->start(NetLoop::now());
   return session;
 }

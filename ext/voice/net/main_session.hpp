@@ -24,18 +24,28 @@ struct MainKey {
   MainKey clone() const { return {token.clone(), url, ca_file, trust, startup_timeout}; }
 };
 
+class MainSession;
+
+/** Main sessions by what identifies them, for the sources that look for them here. */
+class MainSessions {
+ private:
+  friend class MainSession;
+  std::map<std::string, std::weak_ptr<MainSession>> running_;  // on the loop only
+};
+
 /**
  * The I/O around one MainGateway: its socket, its timer, and the sources that listen to it. Lives
- * on the loop; there is one per token in the process, since a second one would cost an Identify of
- * the daily thousand and, in the end, the first one's connection.
+ * on the loop; there should be one per token in the process, since a second one would cost an
+ * Identify of the daily thousand and, in the end, the first one's connection.
  */
 class MainSession : public std::enable_shared_from_this<MainSession> {
  public:
   /** On the loop, never inside a call into the session. */
   using Listener = std::function<void(GuildEvent)>;
 
-  /** On the loop: the running one for this key, or a new one. */
-  static std::shared_ptr<MainSession> acquire(NetLoop &loop, const MainKey &key);
+  /** On the loop: the running one for this key among `sessions`, or a new one there. */
+  static std::shared_ptr<MainSession> acquire(NetLoop &loop, MainSessions &sessions,
+                                              const MainKey &key);
 
   MainSession(NetLoop &loop, const MainKey &key, std::shared_ptr<IdentifyBudget> budget);
   ~MainSession();

@@ -68,7 +68,7 @@ auto VoiceSession::safely(F act) {
 
 void VoiceSession::start() {
   if (!config_.voice.hand_over) {
-    main_ = MainSession::acquire(loop_, config_.main);
+    main_ = MainSession::acquire(loop_, *config_.sessions, config_.main);
     auto listener = safely([](VoiceSession &self, GuildEvent event) {
       self.machine_.on_guild_event(std::move(event), NetLoop::now());
     });

@@ -17,6 +17,7 @@ namespace dv::voice {
 struct SessionConfig {
   VoiceConfig voice;
   MainKey main;                              ///< not used in hand-over mode, but for the trust
+  std::shared_ptr<MainSessions> sessions{};  ///< where the main session is looked for, likewise
   int udp_buffer_size = 0;                   ///< bytes; 0: the system's default
   std::shared_ptr<OpenProgress> progress{};  ///< told by whoever opens the packets, if anybody
 };

@@ -177,11 +177,11 @@ GST_START_TEST(who_is_who_passes_and_keys_do_not) {
   info.session = bench.session.id();
   info.ssrc = 9;
   info.cname = "1009";
-  gst_harness_push_event(bench.harness, source_info_event_new(info));
+  gst_harness_push_event(bench.harness, source_info_event_new(info, 0));
   speaker.next();
   bench.round();
   info.present = false;
-  gst_harness_push_event(bench.harness, source_info_event_new(info));
+  gst_harness_push_event(bench.harness, source_info_event_new(info, 0));
   // What waited behind the hole left before the news that the speaker has.
   int infos = 0;
   fail_unless(eventually([&] {

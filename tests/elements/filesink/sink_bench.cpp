@@ -114,7 +114,7 @@ bool Bench::start() {
 
 void Bench::name(guint64 user, guint32 ssrc, const std::string &name, bool present) {
   gst_pad_push_event(
-      pad_, dv::source_info_event_new({1, ssrc, std::to_string(user), name, false, present}));
+      pad_, dv::source_info_event_new({1, ssrc, std::to_string(user), name, false, present}, ssrc));
 }
 
 GstFlowReturn Bench::push(guint64 user, guint32 ssrc, guint64 seq, GstClockTime at,

@@ -13,7 +13,7 @@ static GstEvent *info(std::uint32_t ssrc, const char *cname, const char *name, b
   i.cname = cname;
   i.name = name;
   i.present = present;
-  return dv::source_info_event_new(i);
+  return dv::source_info_event_new(i, ssrc);
 }
 
 GST_START_TEST(each_speaker_gets_a_pad_of_its_own) {
@@ -163,6 +163,67 @@ GST_START_TEST(who_comes_back_keeps_the_pad) {
 }
 GST_END_TEST
 
+static GstBuffer *frame_of(UserId user, unsigned seq, GstClockTime arrival) {
+  GstBuffer *buffer = dvtest::raw_frame(9, seq, arrival);
+  dv_buffer_get_rtp_frame_meta(buffer)->user_id = user;
+  return buffer;
+}
+
+// Frames of the first may still be under way when the news of the second comes.
+GST_START_TEST(another_speaker_on_the_same_number_gets_another_pad) {
+  Bench b("hold-first=false", dvtest::kRawCaps);
+  b.push_event(info(9, "1", "a", true, 1));
+  b.push(frame_of(1, 100, 0));
+  b.expect_received(9, 1);
+  GstHarness *first = b.out(9);
+  b.push_event(info(9, "2", "b", true, 1));
+  b.push(frame_of(1, 101, 20 * GST_MSECOND));
+  b.push(frame_of(2, 5000, 40 * GST_MSECOND));
+  b.push(frame_of(2, 5001, 60 * GST_MSECOND));
+  b.at(400);
+  dvtest::wait_for([&] { return gst_harness_buffers_received(first) == 2; }, "the first one's rest");
+  dvtest::wait_for([&] { return b.stat("out") == 4; }, "the second one's frames");
+  while (GstBuffer *buffer = gst_harness_try_pull(first)) {
+    fail_unless_equals_uint64(dv_buffer_get_rtp_frame_meta(buffer)->user_id, 1);
+    gst_buffer_unref(buffer);
+  }
+}
+GST_END_TEST
+
+GST_START_TEST(another_name_on_the_same_number_ends_the_pad) {
+  Bench b("hold-first=false");
+  b.push_event(info(5, "1", "a"));
+  b.push_at(0, 5, 1);
+  b.expect_received(5, 1);
+  b.push_event(info(5, "2", "b"));
+  b.expect_gone(5);
+  b.push_at(20, 5, 2);
+  b.expect_received(5, 1);
+}
+GST_END_TEST
+
+GST_START_TEST(facts_take_as_many_slots_as_there_are_numbers_at_a_time) {
+  dv::SourceInfoSlots slots;
+  const auto tell = [&](std::uint32_t session, std::uint32_t ssrc, bool present) {
+    dv::SourceInfo i;
+    i.session = session;
+    i.ssrc = ssrc;
+    i.present = present;
+    return slots.slot_of(i);
+  };
+  fail_unless_equals_int(tell(1, 7, true), 0);
+  fail_unless_equals_int(tell(1, 8, true), 1);
+  fail_unless_equals_int(tell(1, 7, true), 0);
+  fail_unless_equals_int(tell(1, 7, false), 0);
+  fail_unless_equals_int(tell(2, 7, true), 0);
+  fail_unless_equals_int(tell(2, 9, true), 2);
+  for (std::uint32_t ssrc = 10; ssrc < 10000; ++ssrc) {
+    fail_unless_equals_int(tell(2, ssrc, true), 3);
+    fail_unless_equals_int(tell(2, ssrc, false), 3);
+  }
+}
+GST_END_TEST
+
 GST_START_TEST(clear_ssrc_hands_on_what_is_held_and_ends_the_pad) {
   Bench b("latency=100");
   b.push_at(0, 5, 1);
@@ -248,6 +309,9 @@ TCase *pads_case() {
   tcase_add_test(tc, decoded_frames_out_of_order_are_put_in_order);
   tcase_add_test(tc, who_has_left_loses_the_pad_after_a_while);
   tcase_add_test(tc, who_comes_back_keeps_the_pad);
+  tcase_add_test(tc, another_speaker_on_the_same_number_gets_another_pad);
+  tcase_add_test(tc, another_name_on_the_same_number_ends_the_pad);
+  tcase_add_test(tc, facts_take_as_many_slots_as_there_are_numbers_at_a_time);
   tcase_add_test(tc, clear_ssrc_hands_on_what_is_held_and_ends_the_pad);
   tcase_add_test(tc, latency_is_reported);
   tcase_add_test(tc, latency_for_the_order_is_told_once);

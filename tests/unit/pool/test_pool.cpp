@@ -86,6 +86,42 @@ TEST_CASE("keys that come after the packets open them") {
   CHECK(pooled.recorder.count(Verdict::delivered) == 20);
 }
 
+TEST_CASE("what is under way when a number changes hands, or is nobody's any more, stays its speaker's") {
+  for (const UserId next : {UserId{0}, UserId{77}}) {
+    CAPTURE(next);
+    Talk talk(1);
+    Pooled pooled;
+    pooled.feed.keys(talk.keys);
+    pooled.feed.submit(talk.rounds(1));
+    REQUIRE(eventually([&] { return pooled.recorder.frames() == 1; }));
+    auto all = talk.rounds(199);
+    all.erase(all.begin() + 100);  // a hole, whose frame is made up
+    pooled.feed.submit(all);
+    pooled.engine->apply(SsrcUpdate{talk.session.id(), 100, next});
+    pooled.finish();
+    CHECK(pooled.recorder.count(Verdict::delivered) == 199);
+    const auto streams = pooled.recorder.streams();
+    REQUIRE(streams.count(100) == 1);
+    CHECK(streams.at(100).size() == 200);
+    for (const RecordedFrame &frame : streams.at(100)) CHECK(frame.facts.user == 9100);
+  }
+}
+
+TEST_CASE("who is named only while packets are under way is named by their answers") {
+  Talk talk(1);
+  Pooled pooled;
+  pooled.feed.submit(talk.rounds(20));
+  pooled.feed.keys(talk.keys);
+  pooled.engine->apply(SsrcUpdate{talk.session.id(), 100, 0});
+  pooled.finish();
+  CHECK(pooled.recorder.count(Verdict::delivered) +
+            pooled.recorder.count(Verdict::unknown_user) ==
+        20);
+  for (const RecordedFrame &frame : pooled.recorder.streams()[100]) {
+    CHECK(frame.facts.user == 9100);
+  }
+}
+
 TEST_CASE("every packet gets one verdict, whatever it is") {
   Talk talk(1);
   Pooled pooled;

@@ -3,6 +3,7 @@
 // behaviour).
 #include <doctest/doctest.h>
 
+#include "ext/voice/core/pacing.hpp"
 #include "tests/unit/voice/fake_discord.hpp"
 
 using namespace dv;
@@ -168,6 +169,32 @@ TEST_CASE("kicked, alone or not: stops and does not rejoin unasked") {
   }
 }
 
+TEST_CASE("kicked while an own leave is not out yet: no confirmation, so no rejoin") {
+  FakeDiscord discord;
+  discord.start();
+  // Heartbeats are not held back but counted: afterwards everything else has to wait.
+  for (std::size_t i = 0; i < SendBudget::kPerMinute; i++) discord.main_sends(1, nullptr);
+  discord.pump();
+  discord.close_voice(4006);
+  discord.run(10s);
+  REQUIRE_FALSE(discord.ended());
+  CHECK(discord.leaves == 0);
+  SUBCASE("kicked") {
+    discord.own_state(std::nullopt);
+    discord.pump();
+    REQUIRE(discord.end() != nullptr);
+    CHECK(discord.end()->reason == EndReason::kicked);
+    discord.run(120s);
+    CHECK(discord.joins == 1);
+  }
+  SUBCASE("not kicked") {
+    discord.run(70s);
+    CHECK(discord.leaves == 1);
+    CHECK(discord.joins == 2);
+    CHECK(discord.ready());
+  }
+}
+
 TEST_CASE("another channel's deletion is nobody's business") {
   FakeDiscord discord;
   discord.start();
@@ -330,6 +357,25 @@ TEST_CASE("a main gateway that is refused for good ends the recording with its t
   REQUIRE(discord.end() != nullptr);
   CHECK(discord.end()->reason == EndReason::bad_token);
   CHECK_FALSE(discord.udp_up);
+}
+
+TEST_CASE("who was heard in a session that was replaced is over with it, once") {
+  FakeDiscord discord;
+  discord.start();
+  const SessionId first = discord.voice->session();
+  discord.voice_sends(5, {{"speaking", 1}, {"ssrc", 21}, {"user_id", std::to_string(kAnna)}});
+  discord.voice_sends(5, {{"speaking", 1}, {"ssrc", 22}, {"user_id", std::to_string(kBen)}});
+  discord.voice_sends(13, {{"user_id", std::to_string(kBen)}});
+  discord.pump();
+  discord.close_voice(4006);
+  discord.run(30s);
+  REQUIRE(discord.ready());
+  std::map<Ssrc, int> over;
+  for (const Source *source : discord.told<Source>()) {
+    CHECK(source->session == first);
+    over[source->ssrc] += !source->present;
+  }
+  CHECK(over == std::map<Ssrc, int>{{21, 1}, {22, 1}});
 }
 
 TEST_CASE("people who left while the connection was away are told to have left") {

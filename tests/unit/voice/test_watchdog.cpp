@@ -79,6 +79,15 @@ TEST_CASE("a sender who stays broken costs ever fewer new sessions") {
   CHECK(sessions.back() - sessions[sessions.size() - 2] >= 600s);
 }
 
+TEST_CASE("a machine that stood still has judged nothing") {
+  Watchdog dog(true);
+  dog.start(true, 0s);
+  dog.on_speaking(1s);
+  CHECK_FALSE(dog.advance(5s, true).has_value());
+  CHECK(dog.next_wakeup() == 7s);
+  CHECK(dog.advance(7s, true) == HealStep::ping);
+}
+
 TEST_CASE("without hints about opened packets a received one counts") {
   Watchdog dog(false);
   dog.start(true, 0s);
