@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What discordvoicesrc takes from contexts: the token, and the main session that it shares."""
+import ctypes
 import os
 import sys
 
@@ -11,11 +12,19 @@ from gi.repository import GObject  # noqa: E402
 OTHER = {"guild_id": "555", "channel_id": "556"}
 
 
-def context(kind, **fields):
+libgst = ctypes.CDLL("libgstreamer-1.0.so.0")
+libgst.gst_context_writable_structure.restype = ctypes.c_void_p
+libgst.gst_context_writable_structure.argtypes = [ctypes.c_void_p]
+
+
+def context(kind, name, value):
+    """A context with one field. What Python gets as its structure is a copy, hence the way around it."""
     made = Gst.Context.new(kind, True)
-    structure = made.writable_structure()
-    for name, value in fields.items():
-        structure.set_value(name.replace("_", "-"), value)
+    is_text = isinstance(value, str)
+    of_type = GObject.TYPE_STRING if is_text else GObject.TYPE_OBJECT
+    libgst.gst_structure_set(
+        ctypes.c_void_p(libgst.gst_context_writable_structure(hash(made))), name.encode(), ctypes.c_size_t(hash(of_type)),
+        ctypes.c_char_p(value.encode()) if is_text else ctypes.c_void_p(hash(value)), None)
     return made
 
 
@@ -39,7 +48,7 @@ def test_token_by_the_context_of_an_application(directory):
 
         def answer(bus, message, element):
             if message.type == Gst.MessageType.NEED_CONTEXT and message.parse_context_type()[1] == "discord.credentials":
-                element.set_context(context("discord.credentials", token_file=str(file)))
+                element.set_context(context("discord.credentials", "token-file", str(file)))
             return Gst.BusSyncReply.PASS
 
         info = dict(served.info, token=None)
@@ -54,7 +63,7 @@ def test_token_by_the_context_of_an_application(directory):
             check_one_end(source, "left")
         # Set beforehand on the pipeline: nobody has to be asked.
         with Source(info) as source:
-            source.pipeline.set_context(context("discord.credentials", token_file=str(file)))
+            source.pipeline.set_context(context("discord.credentials", "token-file", str(file)))
             source.play()
             source.wait_for("connected")
             source.end()
@@ -63,7 +72,7 @@ def test_token_by_the_context_of_an_application(directory):
         # A token of its own is better than a context's.
         file.write_text("of.somebody.else")
         with Source(served.info) as source:
-            source.pipeline.set_context(context("discord.credentials", token_file=str(file)))
+            source.pipeline.set_context(context("discord.credentials", "token-file", str(file)))
             source.play()
             source.wait_for("connected")
             source.end()
@@ -105,8 +114,8 @@ def test_sessions_of_an_application(directory):
         kind = GObject.type_from_name("GstDiscordSessions")
         for same in (True, False):
             before = served.count("identify")
-            mine = context("discord.sessions", sessions=GObject.new(kind))
-            other = mine if same else context("discord.sessions", sessions=GObject.new(kind))
+            mine = context("discord.sessions", "sessions", GObject.new(kind))
+            other = mine if same else context("discord.sessions", "sessions", GObject.new(kind))
             with Source(served.info) as one, Source(served.info, **OTHER) as two:
                 one.pipeline.set_context(mine)
                 two.pipeline.set_context(other)
