@@ -40,22 +40,20 @@ void Decryptor::put(OutputItem item) {
 
 void Decryptor::frame(const FrameOut &frame) {
   const bool rtcp = frame.kind == FrameKind::rtcp;
-  if (!rtcp && frame.user != 0) {
+  if (!rtcp) {
     std::lock_guard lock(stats_mutex_);
-    book_.user(frame.session, frame.ssrc, frame.user);
+    if (frame.user != 0) book_.user(frame.session, frame.ssrc, frame.user);
+    if (told_store_ && (frame.flags & kFrameConcealed) == 0) told_store_->progress().opened();
   }
   put({rtcp ? OutputItem::Kind::rtcp : OutputItem::Kind::frame, make_buffer(frame), nullptr});
 }
 
-/** Only what proves or disproves the session's keys counts. */
+/**
+ * Only what disproves the session's keys; what proves them is a frame of audio. RTCP, padding and
+ * duplicates open without the end-to-end keys.
+ */
 static void tell_progress(OpenProgress &progress, Verdict verdict) {
   switch (verdict) {
-    case Verdict::delivered:
-    case Verdict::padding_only:
-    case Verdict::duplicate:
-    case Verdict::late:
-      progress.opened();
-      break;
     case Verdict::no_dave_key:
     case Verdict::dave_not_encrypted:
     case Verdict::dave_auth:

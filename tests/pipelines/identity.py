@@ -142,7 +142,8 @@ def number_of_somebody_who_left(directory):
         stays = ssrcs_of(call)[other]
         call.all_out()
         call.do("remove-user", user=user)
-        call.pipeline.wait_message("discordvoicesrc-speaker-left")
+        # What comes before that is still taken for the last words of who has left.
+        call.wait_line("left", user=user)
         added = call.do("add-user", name="Zoe")
         new = added["user_id"]
         call.do("ssrc-change", user=new, ssrc=number)

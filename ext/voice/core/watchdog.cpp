@@ -69,9 +69,12 @@ std::optional<HealStep> Watchdog::advance(Time now, bool server_answers_pings) {
     next_ = now + kPatience;
     return std::nullopt;
   }
-  const bool went_quiet = received_ && now - last_received_ > kPatience;
-  const bool no_proof = !received_ && steps_ > 0 && !server_answers_pings;
-  if (went_quiet || no_proof) {
+  if (received_ && now - last_received_ > kPatience) {
+    // Nothing to judge by now. The cycle goes on where it was with the next words.
+    next_ = kNever;
+    return std::nullopt;
+  }
+  if (!received_ && steps_ > 0 && !server_answers_pings) {
     calm();
     return std::nullopt;
   }

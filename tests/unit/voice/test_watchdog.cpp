@@ -33,6 +33,19 @@ TEST_CASE("packets that do not open heal by ping, resume, new session, two secon
   CHECK(steps[2].second == HealStep::new_session);
 }
 
+TEST_CASE("who makes long pauses between words that do not open is helped all the same") {
+  Watchdog dog(true);
+  dog.start(true, 0s);
+  std::vector<HealStep> steps;
+  for (Time now = 1s; now < 60s && steps.size() < 3; now += 20ms) {
+    if (now % Time(6s) < Time(3s)) dog.on_received(now);
+    if (now % Time(5s) == Time(0s)) dog.on_pong(now);
+    if (const auto step = dog.advance(now, true)) steps.push_back(*step);
+  }
+  CHECK(steps ==
+        std::vector<HealStep>{HealStep::ping, HealStep::resume, HealStep::new_session});
+}
+
 TEST_CASE("one packet that opens calms it") {
   Watchdog dog(true);
   dog.start(true, 0s);
