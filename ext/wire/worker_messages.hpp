@@ -20,7 +20,7 @@ namespace dv::worker {
 /** Host and worker must agree on it exactly: they are installed together. Tests build a worker of
  * another version. */
 #ifndef DV_WORKER_PROTOCOL
-#define DV_WORKER_PROTOCOL 3
+#define DV_WORKER_PROTOCOL 4
 #endif
 inline constexpr std::uint16_t kProtocolVersion = DV_WORKER_PROTOCOL;
 inline constexpr std::size_t kMaxMessage = 64 * 1024;

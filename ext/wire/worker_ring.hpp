@@ -89,7 +89,7 @@ struct Reply {
   std::uint32_t rtp_time = 0;
   std::uint64_t ticket = 0;
   std::uint64_t sequence = 0;  ///< frame: extended sequence number; lost: the first one
-  std::uint64_t count = 0;     ///< lost: how many
+  std::uint64_t count = 0;     ///< frame: id of the user whose it is; lost: how many
   std::int64_t arrival = 0;    ///< frame: arrival; lost: how many of them were concealed
 };
 

@@ -70,6 +70,7 @@ void Client::frame(const FrameOut &f) {
   last_.samples = f.samples;
   last_.rtp_time = f.rtp_time;
   last_.sequence = f.extended_seq;
+  last_.count = f.user;
   last_.arrival = f.arrival;
   link_.reply(last_, f.data);
   frame_open_ = true;

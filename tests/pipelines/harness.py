@@ -241,6 +241,30 @@ def snr_db(reference, heard):
     return np.inf if noise == 0 else 10 * np.log10((reference**2).sum() / noise)
 
 
+def together(tests):
+    """A test made of (name, function) pairs that mostly wait and need not do so one after the other."""
+    def test(directory):
+        failures = []
+
+        def one(name, function, place):
+            try:
+                place.mkdir()
+                function(place)
+                print(f"# ok: {name}", flush=True)
+            except Failure as failure:
+                failures.append(f"{name}: {failure}")
+            except Exception:
+                failures.append(f"{name}: {traceback.format_exc()}")
+
+        threads = [threading.Thread(target=one, args=(*pair, directory / str(n))) for n, pair in enumerate(tests)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        expect(not failures, "\n".join(failures))
+    return test
+
+
 def run(tests):
     """Runs (name, function) pairs and reports TAP."""
     only = sys.argv[1:]

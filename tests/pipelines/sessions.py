@@ -6,11 +6,10 @@ import socket
 import ssl
 import threading
 import time
-import traceback
 from pathlib import Path
 
 from audio import Reference, expect_exact
-from harness import LIMIT, Failure, Server, decode_to_pcm, expect, run
+from harness import LIMIT, Failure, Server, decode_to_pcm, expect, run, together
 from inside import Gst, Pipeline, expect_closed
 
 LONG = os.environ.get("DV_LONG") == "1"
@@ -135,29 +134,6 @@ class Tries:
     def expect(self, wanted, what):
         since = [now - before for now, before in zip(self.count(), self.before)]
         expect(since == wanted, f"{what}: {dict(zip(self.NAMES, since))}")
-
-
-def together(tests):
-    """What mostly waits need not wait one after the other."""
-    def test(directory):
-        failures = []
-
-        def one(name, function):
-            try:
-                function(directory)
-                print(f"# {name}: as it should be", flush=True)
-            except Failure as failure:
-                failures.append(f"{name}: {failure}")
-            except Exception:
-                failures.append(f"{name}: {traceback.format_exc()}")
-
-        threads = [threading.Thread(target=one, args=pair) for pair in tests]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        expect(not failures, "\n".join(failures))
-    return test
 
 
 def final(command, reasons):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -34,7 +35,6 @@ struct Record {
   std::uint32_t client = 0;
   SessionId session = 0;
   Ssrc ssrc = 0;
-  UserId user = 0;        ///< whose it was when it was handed over; 0: not known yet
   std::uint64_t tag = 0;  ///< the client's: of its packet or its barrier
   std::uint64_t order = 0;
   std::int64_t arrival = 0;
@@ -48,8 +48,7 @@ struct Stream {
   SessionId session = 0;
   Ssrc ssrc = 0;
   int worker = kNoWorker;
-  UserId bound = 0;  ///< the newest user named for it, also when that has been taken back
-  UserId heard = 0;  ///< of the last frame: whose losses are made up
+  std::deque<UserId> named;  ///< the newest users it was said to be of, also when taken back
   std::uint32_t unanswered = 0;
   std::uint32_t waiting = 0;  ///< of them, not yet in a ring
   std::deque<Ticket> recent;  ///< the last packets delivered, to prime a successor with
@@ -62,6 +61,18 @@ struct Stream {
   bool rebase = false;
   bool prime_due = false;  ///< its worker has not heard of it yet
   bool left = false;       ///< nobody's any more, once what it has said is answered
+
+  void name(UserId user) {
+    if (user == 0 || was_named(user)) return;
+    named.push_back(user);
+    if (named.size() > kNamesKept) named.pop_front();
+  }
+  bool was_named(UserId user) const {
+    return std::find(named.begin(), named.end(), user) != named.end();
+  }
+
+ private:
+  static constexpr std::size_t kNamesKept = 16;
 };
 
 /** Records in a slab, whose buffers are kept, so that a steady stream allocates nothing. */

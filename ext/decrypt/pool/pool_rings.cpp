@@ -169,21 +169,18 @@ bool WorkerPool::take_frame(int index, Client &client, const Reply &reply, ByteV
   if (stream == nullptr) return reply.verdict == Reply::kNoVerdict;
   if (stream->worker != index) return false;
   if (!frame_is_possible(client, *stream, reply)) return false;
-  // The binding of now may be another one, or none: what is under way stays its speaker's.
-  UserId user = stream->heard != 0 ? stream->heard : stream->bound;
   if (reply.verdict != Reply::kNoVerdict) {
     const Record *r = journal_.find(reply.ticket);
     if (r == nullptr || r->stream != stream) return false;
-    user = r->user != 0 ? r->user : stream->bound;
   }
   FrameOut frame;
   frame.kind = static_cast<FrameKind>(reply.frame_kind);
   frame.flags = reply.flags;
   frame.session = reply.session;
   frame.ssrc = reply.ssrc;
-  frame.user = user;
+  // Whose keys opened it is known where it was opened; the binding of now may be another one.
+  frame.user = stream->was_named(reply.count) ? reply.count : 0;
   if (frame.kind != FrameKind::rtcp) {
-    stream->heard = user;
     frame.extended_seq = continued(*stream, reply.sequence);
     stream->last_sequence = frame.extended_seq;
   }

@@ -107,7 +107,7 @@ void WorkerPool::apply_to(Client &client, const KeyUpdate &update) {
   client.keys.remember(update, at);
   const SessionId session = session_of(update);
   if (const auto *named = std::get_if<SsrcUpdate>(&update); named && named->user != 0) {
-    if (Stream *stream = journal_.stream(id, session, named->ssrc)) stream->bound = named->user;
+    if (Stream *stream = journal_.stream(id, session, named->ssrc)) stream->name(named->user);
   }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     WorkerProcess *process = slots_[i].process.get();
@@ -147,8 +147,6 @@ void WorkerPool::submit_packet(Client &client, const PacketIn &packet, Time at) 
   record.client = client.id;
   record.session = packet.session;
   record.ssrc = stream.ssrc;
-  record.user = client.keys.user_of(packet.session, stream.ssrc);
-  if (record.user != 0) stream.bound = record.user;
   record.tag = packet.tag;
   record.arrival = packet.arrival;
   record.worker = stream.worker;
@@ -216,6 +214,7 @@ Stream &WorkerPool::stream_for(Client &client, const PacketIn &packet, Time at) 
   if (stream == nullptr) {
     if (journal_.streams() >= kMaxStreams) dismiss_streams();
     stream = &journal_.make_stream(client.id, packet.session, ssrc);
+    stream->name(client.keys.user_of(packet.session, ssrc));
   }
   stream->last_packet = at;
   if (stream->worker == kNoWorker) assign(client, *stream);
