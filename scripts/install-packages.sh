@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the named kinds (see scripts/packages) that are not there yet.
-# Usage: scripts/install-packages.sh build [demo] [test]
+# Usage: scripts/install-packages.sh build [demo] [test] [browser]
 set -eu
 list=$(dirname "$0")/packages
 
