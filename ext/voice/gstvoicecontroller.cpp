@@ -170,6 +170,7 @@ GstStructure *Controller::stats() const {
       {"voice-unknown-opcodes", now.voice.unknown_opcodes},
       {"udp-pings", now.voice.pings},
       {"udp-pongs", now.voice.pongs},
+      {"udp-unexpected", now.voice.udp_unexpected},
       {"heal-pings", now.voice.heal_pings},
       {"heal-resumes", now.voice.heal_resumes},
       {"heal-sessions", now.voice.heal_sessions},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <functional>
 
 #include "tests/bench/bare.hpp"
@@ -85,8 +86,10 @@ double per_packet_us(std::int64_t ns, const Traffic &traffic) {
   return static_cast<double>(ns) / static_cast<double>(counted) / 1000;
 }
 
-LiveResult live_element(const Traffic &traffic, unsigned workers) {
-  Rig rig({.live = true, .workers = workers, .pool = "live"}, traffic);
+LiveResult live_element(const Traffic &traffic, unsigned workers,
+                        const std::string &record_to = {}) {
+  Rig rig({.live = true, .workers = workers, .pool = "live", .record_to = record_to}, traffic);
+  const auto zero = wall_ns();
   rig.record_times(traffic.streams, traffic.datagrams.size() / traffic.streams);
   std::int64_t host = 0, others = 0;
   std::vector<std::int64_t> pids;
@@ -94,7 +97,7 @@ LiveResult live_element(const Traffic &traffic, unsigned workers) {
   const Pace pace = send_paced(
       traffic,
       [&](std::size_t first, std::size_t end) {
-        rig.push(all.subspan(first, end - first), static_cast<GstClockTime>(wall_ns()));
+        rig.push(all.subspan(first, end - first), static_cast<GstClockTime>(wall_ns() - zero));
       },
       [&] {
         pids = rig.workers();
@@ -144,6 +147,16 @@ void add(Report &report, const std::string &live, const std::string &way, const 
   report.figure(live + "_lost" + way, static_cast<double>(r.lost));
 }
 
+/** A channel recorded: everything through workers into a WAV file per speaker. */
+void measure_recording(const Traffic &traffic, Report &report) {
+  const auto folder = std::filesystem::temp_directory_path() / "dv-bench-recording";
+  std::filesystem::create_directories(folder);
+  const LiveResult r = live_element(traffic, 2, folder / "%s.wav");
+  std::filesystem::remove_all(folder);
+  show("to WAV", traffic.streams, r);
+  add(report, "live25", "_wav", r);
+}
+
 void find_limit(const Materials &materials, Report &report) {
   for (std::size_t streams = 400; streams <= 1200; streams += 100) {
     const Traffic traffic = make_traffic(materials.speech, {.streams = streams, .rounds = 200});
@@ -181,6 +194,7 @@ void measure_live(const Settings &settings, const Materials &materials, Report &
     show("2 workers", streams, workers);
     report.figure(live + "_cpu_ratio_workers", workers.cpu_us / bare.cpu_us);
     add(report, live, streams == 25 ? "_workers" : "", workers);
+    if (streams == 25) measure_recording(traffic, report);
   }
   if (!settings.quick) find_limit(materials, report);
 }

@@ -48,6 +48,7 @@ Rig::Rig(const RigConfig &config, const Traffic &traffic)
   gst_pad_link(src.get(), drain_.get());
   gst_pad_set_active(drain_.get(), TRUE);
   gst_pad_set_active(feed_.get(), TRUE);
+  if (!config.record_to.empty()) add_recorder(config.record_to);
   if (gst_element_set_state(element_.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
     broken("discorddecrypt does not start");
   }
@@ -64,8 +65,26 @@ Rig::Rig(const RigConfig &config, const Traffic &traffic)
 
 Rig::~Rig() {
   gst_element_set_state(element_.get(), GST_STATE_NULL);
+  if (recorder_) gst_element_set_state(recorder_.get(), GST_STATE_NULL);
   gst_pad_set_active(feed_.get(), FALSE);
   gst_pad_set_active(drain_.get(), FALSE);
+}
+
+/** Everything goes on into files; a frame has come out once the recorder has taken it. */
+void Rig::add_recorder(const std::string &location) {
+  recorder_.reset(gst_element_factory_make("discordfilesink", nullptr));
+  if (!recorder_) broken("there is no element discordfilesink; run tests/bench/run.sh");
+  gst_object_ref_sink(recorder_.get());
+  bus_.reset(gst_bus_new());
+  gst_element_set_bus(recorder_.get(), bus_.get());
+  g_object_set(recorder_.get(), "location", location.c_str(), "overwrite", TRUE, nullptr);
+  onward_.reset(GST_PAD(gst_object_ref_sink(gst_pad_new("onward", GST_PAD_SRC))));
+  Ref<GstPad> sink(gst_element_get_static_pad(recorder_.get(), "sink"));
+  gst_pad_link(onward_.get(), sink.get());
+  gst_pad_set_active(onward_.get(), TRUE);
+  if (gst_element_set_state(recorder_.get(), GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
+    broken("discordfilesink does not start");
+  }
 }
 
 void Rig::record_times(std::size_t streams, std::size_t rounds) {
@@ -96,8 +115,15 @@ void Rig::push_rounds(std::span<const Bytes> datagrams) {
 
 void Rig::eos_and_wait() {
   gst_pad_push_event(feed_.get(), gst_event_new_eos());
-  std::unique_lock lock(mutex_);
-  if (!ended_.wait_for(lock, kPatience, [this] { return eos_; })) broken("EOS does not come out");
+  {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, kPatience, [this] { return eos_; })) broken("EOS does not come out");
+  }
+  if (!recorder_) return;
+  const Ref<GstMessage> end(gst_bus_timed_pop_filtered(
+      bus_.get(), 60 * GST_SECOND,
+      static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR)));
+  if (!end || GST_MESSAGE_TYPE(end.get()) != GST_MESSAGE_EOS) broken("the files do not end");
 }
 
 bool Rig::wait_frames(std::uint64_t frames, double seconds) const {
@@ -152,23 +178,34 @@ void Rig::note(GstBuffer *buffer, std::int64_t now) {
   if (stream < recorded_streams_ && at < times_.size()) times_[at] = now;
 }
 
-GstFlowReturn Rig::take_buffer(GstPad *pad, GstObject *, GstBuffer *buffer) {
-  rig_of(pad)->note(buffer, wall_ns());
-  gst_buffer_unref(buffer);
+GstFlowReturn Rig::take_buffer(GstPad *pad, GstObject *, GstBuffer *raw) {
+  Rig *rig = rig_of(pad);
+  const Ref<GstBuffer> buffer(raw);
+  if (rig->onward_ &&
+      gst_pad_push(rig->onward_.get(), gst_buffer_ref(raw)) != GST_FLOW_OK) {
+    broken("discordfilesink takes no more");
+  }
+  rig->note(raw, wall_ns());
   return GST_FLOW_OK;
 }
 
-GstFlowReturn Rig::take_list(GstPad *pad, GstObject *, GstBufferList *list) {
-  const auto now = wall_ns();
-  for (guint i = 0; i < gst_buffer_list_length(list); ++i) {
-    rig_of(pad)->note(gst_buffer_list_get(list, i), now);
+GstFlowReturn Rig::take_list(GstPad *pad, GstObject *, GstBufferList *raw) {
+  Rig *rig = rig_of(pad);
+  const Ref<GstBufferList> list(raw);
+  if (rig->onward_ &&
+      gst_pad_push_list(rig->onward_.get(), gst_buffer_list_ref(raw)) != GST_FLOW_OK) {
+    broken("discordfilesink takes no more");
   }
-  gst_buffer_list_unref(list);
+  const auto now = wall_ns();
+  for (guint i = 0; i < gst_buffer_list_length(raw); ++i) {
+    rig->note(gst_buffer_list_get(raw, i), now);
+  }
   return GST_FLOW_OK;
 }
 
 gboolean Rig::take_event(GstPad *pad, GstObject *, GstEvent *event) {
   Rig *rig = rig_of(pad);
+  if (rig->onward_) gst_pad_push_event(rig->onward_.get(), gst_event_ref(event));
   if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
     {
       std::lock_guard lock(rig->mutex_);

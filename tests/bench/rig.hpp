@@ -23,6 +23,7 @@ struct RigConfig {
   unsigned workers = 0;
   int latency_ms = -1;  ///< -1: the element's default
   std::string pool = "bench";
+  std::string record_to;  ///< template of WAV files behind it; empty: frames are only counted
 };
 
 /**
@@ -46,7 +47,7 @@ class Rig {
   void push(std::span<const Bytes> datagrams, GstClockTime pts);
   /** The whole of `datagrams` in lists of 32, each round 20 ms behind the one before. */
   void push_rounds(std::span<const Bytes> datagrams);
-  void eos_and_wait();
+  void eos_and_wait();  ///< with files: until they are complete
   bool wait_frames(std::uint64_t frames, double seconds) const;
 
   std::uint64_t frames() const { return frames_; }  ///< real ones, without concealment
@@ -61,6 +62,7 @@ class Rig {
   static GstFlowReturn take_list(GstPad *pad, GstObject *, GstBufferList *list);
   static gboolean take_event(GstPad *pad, GstObject *, GstEvent *event);
   static gboolean answer_query(GstPad *pad, GstObject *parent, GstQuery *query);
+  void add_recorder(const std::string &location);
   void note(GstBuffer *buffer, std::int64_t now);
   Ref<GstStructure> stats() const;
 
@@ -68,8 +70,9 @@ class Rig {
   std::size_t streams_;
   bool live_;
   std::shared_ptr<KeyStore> store_ = std::make_shared<KeyStore>();
-  Ref<GstElement> element_;
-  Ref<GstPad> feed_, drain_;
+  Ref<GstElement> element_, recorder_;
+  Ref<GstBus> bus_;  // the recorder's
+  Ref<GstPad> feed_, drain_, onward_;
   std::uint64_t pushed_ = 0;
 
   std::atomic<std::uint64_t> frames_{0}, concealed_{0};

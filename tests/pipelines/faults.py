@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Loss, reordering, duplicates, padding, extensions, wraps, rubbish: what came in time comes out, once, in order."""
+import itertools
 import json
-import time
+import os
 from collections import defaultdict
 
 from audio import read_truth
-from harness import Server, expect, run
+from harness import Server, expect, run, wait_until
 from inside import Pipeline, expect_closed
 
 BAD_NETWORK = {"loss": 5, "reorder": 5, "duplicate": 2, "padding": 10, "extension": 50, "seed": 7,
@@ -21,11 +22,11 @@ def packets_and_truth(directory, faults, during=None, decrypt="decode=false", pa
             pipeline.play().wait_message("discordvoicesrc-connected")
             server.talk_a_while(packets)
             if during:
-                during(server)
+                during(server, pipeline)
             server.hush()
             network = server.ask("stats", "stats")["speakers"]
             pipeline.end()
-            return read_truth(truth), list(pipeline.packets), pipeline.stats(), network
+            return read_truth(truth), list(pipeline.packets), pipeline.stats(), network, pipeline.stats(pipeline.source)
 
 
 def expect_all_in_order(truth, heard):
@@ -48,7 +49,7 @@ def expect_all_in_order(truth, heard):
 
 
 def bad_network(directory):
-    truth, heard, stats, network = packets_and_truth(directory, BAD_NETWORK)
+    truth, heard, stats, network, _ = packets_and_truth(directory, BAD_NETWORK)
     expect_closed(stats)
     expect_all_in_order(truth, heard)
     suffered = {what: sum(s[what] for s in network) for what in ("dropped", "reordered", "duplicated", "padded")}
@@ -57,24 +58,40 @@ def bad_network(directory):
 
 
 def bad_network_decoded(directory):
-    truth, _, stats, _ = packets_and_truth(directory, BAD_NETWORK, decrypt="decode=true latency=1000")
+    truth, _, stats, _, _ = packets_and_truth(directory, BAD_NETWORK, decrypt="decode=true latency=1000")
     expect_closed(stats)
     arrived = sum(1 for p in truth if p.fault != "dropped")
     expect(stats["delivered"] == arrived, f"{arrived} arrived, {stats['delivered']} were delivered: {stats}")
 
 
-def rubbish(directory):
-    def pour(server):
-        for kind in ("random", "truncated", "forged"):
-            server.command("garbage", kind=kind, count=2000)
-        time.sleep(0.5)
+def received(source):
+    return source["received"] + source["udp-unexpected"]
 
-    truth, heard, stats, _ = packets_and_truth(directory, {}, during=pour)
+
+def rubbish(directory):
+    """Poured in as fast as it is counted, so that the socket's buffer loses nobody's speech."""
+    kinds = ("random", "short", "truncated", "forged", "rtcp", "foreign", "video")
+    amount = 1_000_000 if os.environ.get("DV_LONG") else 10_000
+    portion = 1000
+    poured = 0
+
+    def pour(server, pipeline):
+        nonlocal poured
+        for kind in itertools.cycle(kinds):
+            if poured >= amount:
+                return
+            server.command("garbage", kind=kind, count=portion, seed=poured)
+            poured += server.event("reply", cmd="garbage")["sent"]
+            arrived = poured
+            wait_until(lambda: received(pipeline.stats(pipeline.source)) >= arrived, f"{arrived} datagrams")
+
+    truth, heard, stats, _, source = packets_and_truth(directory, {}, during=pour)
     expect_closed(stats)
+    expect_closed({"pending": source.pop("queued", 0), **source})
     expect_all_in_order(truth, heard)
-    bad = stats["received"] - stats["delivered"]
-    expect(bad > 1000, f"the rubbish was not counted: {stats}")
-    print(f"# {bad} pieces of rubbish counted: {stats}")
+    bad = received(source) - stats["delivered"]
+    expect(bad >= poured, f"{poured} pieces were poured in, {bad} were counted: {source} {stats}")
+    print(f"# {poured} pieces of rubbish, {bad} counted, {stats['delivered']} packets delivered: {source} {stats}")
 
 
 if __name__ == "__main__":

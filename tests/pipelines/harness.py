@@ -35,6 +35,14 @@ def expect(condition, text):
         raise Failure(text)
 
 
+def wait_until(condition, what):
+    """For conditions that nobody announces."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        expect(time.monotonic() < deadline, f"waited {LIMIT:.0f} s for {what}")
+        time.sleep(0.01)
+
+
 class Lines:
     """Reads a stream in a thread; lets the test wait for a line."""
 

@@ -86,23 +86,29 @@ UdpLink::Event UdpLink::on_address(Address address, Time now) {
 }
 
 UdpLink::Event UdpLink::on_datagram(ByteView datagram, Time now) {
+  const auto event = answer(datagram, now);
+  if (!event) unexpected_++;
+  return event.value_or(Event::none);
+}
+
+std::optional<UdpLink::Event> UdpLink::answer(ByteView datagram, Time now) {
   if (phase_ == Phase::discovering) {
     auto answer = decode_discovery_response(datagram);
-    if (!answer || answer->ssrc != ssrc_ || answer->port == 0) return Event::none;
+    if (!answer || answer->ssrc != ssrc_ || answer->port == 0) return std::nullopt;
     address_ = {std::move(answer->address), answer->port};
     phase_ = Phase::discovered;
     next_ = kNever;
     return Event::discovered;
   }
-  if (phase_ != Phase::pinging) return Event::none;
+  if (phase_ != Phase::pinging) return std::nullopt;
   if (auto answer = decode_discovery_response(datagram)) {
-    if (!asked_ || answer->ssrc != ssrc_ || answer->port == 0) return Event::none;
+    if (!asked_ || answer->ssrc != ssrc_ || answer->port == 0) return std::nullopt;
     return on_address({std::move(answer->address), answer->port}, now);
   }
   const auto sequence = decode_ping_reply(datagram);
-  if (!sequence) return Event::none;
+  if (!sequence) return std::nullopt;
   const std::uint32_t age = sequence_ - *sequence;
-  if (age >= sent_at_.size() || *sequence == 0) return Event::none;
+  if (age >= sent_at_.size() || *sequence == 0) return std::nullopt;
   rtt_ = now - sent_at_[*sequence % sent_at_.size()];
   unanswered_ = 0;
   answered_ = true;

@@ -60,11 +60,15 @@ class UdpLink {
   bool answers() const { return answered_; }
   std::uint64_t pings() const { return pings_; }
   std::uint64_t pongs() const { return pongs_; }
+  /** Datagrams that answered nothing that was asked. */
+  std::uint64_t unexpected() const { return unexpected_; }
 
  private:
   enum class Phase : std::uint8_t { stopped, discovering, discovered, pinging };
   void request();
   Event on_address(Address address, Time now);
+  /** Nothing: it answers nothing that was asked. */
+  std::optional<Event> answer(ByteView datagram, Time now);
 
   Phase phase_ = Phase::stopped;
   Ssrc ssrc_ = 0;
@@ -83,6 +87,7 @@ class UdpLink {
   Time other_since_{};
   std::uint64_t pings_ = 0;  // over all sessions
   std::uint64_t pongs_ = 0;
+  std::uint64_t unexpected_ = 0;
   std::vector<Bytes> out_;
 };
 

@@ -88,6 +88,7 @@ void VoiceConnection::Impl::send_udp() {
   }
   stats_.pings = udp_.pings();
   stats_.pongs = udp_.pongs();
+  stats_.udp_unexpected = udp_.unexpected();
 }
 
 void VoiceConnection::Impl::on_udp_open(Time now) {
@@ -104,8 +105,7 @@ void VoiceConnection::Impl::on_udp_failed(std::string_view text, Time now) {
 }
 
 void VoiceConnection::Impl::on_udp_control(ByteView datagram, Time now) {
-  if (!udp_open_) return;
-  on_udp_event(udp_.on_datagram(datagram, now), now);
+  if (udp_open_) on_udp_event(udp_.on_datagram(datagram, now), now);
 }
 
 void VoiceConnection::Impl::on_udp_event(UdpLink::Event event, Time now) {

@@ -100,6 +100,7 @@ struct VoiceStats {
   std::uint64_t unknown_opcodes = 0;
   std::uint64_t pings = 0;
   std::uint64_t pongs = 0;
+  std::uint64_t udp_unexpected = 0;  ///< control datagrams that answered nothing that was asked
   std::uint64_t heal_pings = 0;
   std::uint64_t heal_resumes = 0;
   std::uint64_t heal_sessions = 0;
