@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "ext/wire/ids.hpp"
 #include "gst/glue/frame_meta.hpp"
 #include "gst/glue/source_info.hpp"
 #include "tests/elements/reorder/support.hpp"
@@ -163,7 +164,7 @@ GST_START_TEST(who_comes_back_keeps_the_pad) {
 }
 GST_END_TEST
 
-static GstBuffer *frame_of(UserId user, unsigned seq, GstClockTime arrival) {
+static GstBuffer *frame_of(dv::UserId user, unsigned seq, GstClockTime arrival) {
   GstBuffer *buffer = dvtest::raw_frame(9, seq, arrival);
   dv_buffer_get_rtp_frame_meta(buffer)->user_id = user;
   return buffer;
@@ -175,15 +176,15 @@ GST_START_TEST(another_speaker_on_the_same_number_gets_another_pad) {
   b.push_event(info(9, "1", "a", true, 1));
   b.push(frame_of(1, 100, 0));
   b.expect_received(9, 1);
-  GstHarness *first = b.out(9);
+  GstHarness *before = b.out(9);
   b.push_event(info(9, "2", "b", true, 1));
   b.push(frame_of(1, 101, 20 * GST_MSECOND));
   b.push(frame_of(2, 5000, 40 * GST_MSECOND));
   b.push(frame_of(2, 5001, 60 * GST_MSECOND));
   b.at(400);
-  dvtest::wait_for([&] { return gst_harness_buffers_received(first) == 2; }, "the first one's rest");
+  dvtest::wait_for([&] { return gst_harness_buffers_received(before) == 2; }, "the first one's rest");
   dvtest::wait_for([&] { return b.stat("out") == 4; }, "the second one's frames");
-  while (GstBuffer *buffer = gst_harness_try_pull(first)) {
+  while (GstBuffer *buffer = gst_harness_try_pull(before)) {
     fail_unless_equals_uint64(dv_buffer_get_rtp_frame_meta(buffer)->user_id, 1);
     gst_buffer_unref(buffer);
   }
