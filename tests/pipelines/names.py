@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import hostile
+from dave import talk_on
 from export import PROGRAM, Page, index_lines
 from harness import LIMIT, Launch, Server, expect, run
 
@@ -89,7 +90,7 @@ def recorded(form):
                 f"index-location={inside}/call.jsonl", "export=audacity+reaper+vtt+rttm+csv+html"], server.info["token"])
             try:
                 launch.wait_for("discordvoicesrc-connected")
-                server.talk_a_while(60)
+                talk_on(server, 150)  # some have been speaking since before the recorder came
                 server.hush()
                 launch.interrupt()
                 launch.finish()
