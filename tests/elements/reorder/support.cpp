@@ -56,6 +56,8 @@ Bench::Bench(const char *properties, const char *caps, bool live) {
 }
 
 Bench::~Bench() {
+  // A pad that has ended is removed by a thread of its own, maybe only after this.
+  g_signal_handlers_disconnect_by_data(in_->element, this);
   gst_element_set_state(in_->element, GST_STATE_NULL);
   for (GstHarness *h : all_) gst_harness_teardown(h);
   gst_object_unref(clock_);
