@@ -10,18 +10,10 @@
 #include "gst/glue/frame_meta.hpp"
 
 namespace dv {
-namespace {
-
-std::uint64_t stream_of(const FrameSource &source) {
-  return std::uint64_t{source.session} << 32 | source.ssrc;
-}
-
-}  // namespace
-
 void note_entered(Recording &recording, GstBuffer *buffer) {
   const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer);
   if (meta == nullptr) return;
-  recording.order().entered(meta->user_id, stream_of({meta->user_id, meta->session, meta->ssrc}),
+  recording.order().entered(meta->user_id, stream_id({meta->user_id, meta->session, meta->ssrc}),
                             Time(static_cast<std::int64_t>(meta->arrival)));
 }
 
@@ -109,7 +101,7 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
   } else {
     frame.continues = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT);
   }
-  frame.stream = stream_of(source);
+  frame.stream = stream_id(source);
   stream_ = frame.stream;
   frame.pcm = pcm_;
   frame.opus = opus_;

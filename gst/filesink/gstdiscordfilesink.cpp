@@ -33,8 +33,8 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "gst/filesink/branches.hpp"
 #include "gst/filesink/collector.hpp"
 #include "gst/filesink/frame_intake.hpp"
 #include "gst/filesink/reporter.hpp"
@@ -161,82 +161,11 @@ GstStateChangeReturn dv_discord_file_sink_change_state(GstElement *element,
   return result;
 }
 
-/** What stands between the pad of one SSRC and the collector. */
-struct Branch {
-  std::vector<dv::Ref<GstElement>> elements;  // children of the bin
-  std::vector<dv::Ref<GstPad>> pads;          // of the collector
-};
-
-void free_branch(gpointer branch) { delete static_cast<Branch *>(branch); }
-
-GstElement *add_to(GstDiscordFileSink *self, Branch &branch, const char *kind, guint32 ssrc,
-                   GstElement *element) {
-  if (element == nullptr) return nullptr;
-  gst_object_set_name(GST_OBJECT(element), (kind + std::to_string(ssrc)).c_str());
-  gst_bin_add(GST_BIN(self), element);
-  gst_element_sync_state_with_parent(element);
-  branch.elements.emplace_back(GST_ELEMENT(gst_object_ref(element)));
-  return element;
-}
-
-/** Decoders drop the frame meta: who speaks is read before them. */
-GstPadProbeReturn identify_probe(GstPad *, GstPadProbeInfo *info, gpointer collector_pad) {
-  const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(GST_PAD_PROBE_INFO_BUFFER(info));
-  if (meta != nullptr) {
-    dv_track_collector_identify(GST_PAD(collector_pad), meta->user_id, meta->session);
-  }
-  return GST_PAD_PROBE_OK;
-}
-
-GstPad *add_collector_pad(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, bool decoded) {
-  GstPad *pad = dv_track_collector_add_pad(self->collector, ssrc, decoded);
-  branch.pads.emplace_back(GST_PAD(gst_object_ref(pad)));
-  return pad;
-}
-
-/** Decodes what comes out of `pad`, for formats that are not Opus. */
-bool add_decoder(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, GstPad *pad) {
-  GstPad *end = add_collector_pad(self, branch, ssrc, true);
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, identify_probe, gst_object_ref(end),
-                    gst_object_unref);
-  GstElement *decoder = add_to(self, branch, "decoder_", ssrc,
-                               gst_parse_bin_from_description_full(
-                                   "rtpopusdepay ! opusdec plc=true ! audioconvert ! "
-                                   "audio/x-raw,format=S16LE,rate=48000,channels=2",
-                                   TRUE, nullptr, GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS, nullptr));
-  if (decoder == nullptr) return false;
-  dv::Ref<GstPad> in(gst_element_get_static_pad(decoder, "sink"));
-  dv::Ref<GstPad> out(gst_element_get_static_pad(decoder, "src"));
-  return gst_pad_link(out.get(), end) == GST_PAD_LINK_OK &&
-         gst_pad_link(pad, in.get()) == GST_PAD_LINK_OK;
-}
-
-/** Packets and their samples: both are recorded. */
-bool add_both(GstDiscordFileSink *self, Branch &branch, guint32 ssrc, GstPad *pad) {
-  GstElement *tee = add_to(self, branch, "tee_", ssrc, gst_element_factory_make("tee", nullptr));
-  if (tee == nullptr) return false;
-  dv::Ref<GstPad> in(gst_element_get_static_pad(tee, "sink"));
-  dv::Ref<GstPad> packets(gst_element_request_pad_simple(tee, "src_%u"));
-  dv::Ref<GstPad> samples(gst_element_request_pad_simple(tee, "src_%u"));
-  return gst_pad_link(packets.get(), add_collector_pad(self, branch, ssrc, false)) ==
-             GST_PAD_LINK_OK &&
-         add_decoder(self, branch, ssrc, samples.get()) &&
-         gst_pad_link(pad, in.get()) == GST_PAD_LINK_OK;
-}
-
 /** In which forms the Opus of a pad is recorded. */
-struct Forms {
-  bool packets = true, samples = false;
-};
-
-Forms forms_of(GstDiscordFileSink *self, GstPad *pad) {
-  dv::Ref<GstCaps> caps(gst_pad_get_current_caps(pad));
-  if (!caps || gst_caps_get_size(caps.get()) == 0) return {};
-  if (!gst_structure_has_name(gst_caps_get_structure(caps.get(), 0), "application/x-rtp")) {
-    return {};
-  }
+dv::Forms forms_of(GstDiscordFileSink *self, GstPad *pad) {
+  if (!dv::brings_opus(pad)) return {};
   dv::ObjectLock lock(self);
-  Forms forms{false, self->settings->mix != FALSE};
+  dv::Forms forms{false, self->settings->mix != FALSE};
   for (const auto format : self->settings->resolved_formats()) {
     (format == dv::TrackFormat::opus ? forms.packets : forms.samples) = true;
   }
@@ -248,34 +177,14 @@ void on_pad_added(GstElement *, GstPad *pad, gpointer user) {
   unsigned ssrc = 0;
   dv::Ref<gchar> name(gst_pad_get_name(pad));
   if (sscanf(name.get(), "src_%u", &ssrc) != 1) return;
-  auto *branch = new Branch;
-  g_object_set_data_full(G_OBJECT(pad), "dv-branch", branch, free_branch);
-  const Forms forms = forms_of(self, pad);
-  bool linked = false;
-  if (!forms.samples) {
-    linked = gst_pad_link(pad, add_collector_pad(self, *branch, ssrc, false)) == GST_PAD_LINK_OK;
-  } else if (!forms.packets) {
-    linked = add_decoder(self, *branch, ssrc, pad);
-  } else {
-    linked = add_both(self, *branch, ssrc, pad);
-  }
-  if (linked) return;
+  if (dv::add_branch(GST_BIN(self), self->collector, pad, ssrc, forms_of(self, pad))) return;
   GST_ELEMENT_ERROR(self, CORE, MISSING_PLUGIN,
                     ("Opus cannot be decoded: rtpopusdepay, opusdec or tee is missing."),
                     (nullptr));
 }
 
 void on_pad_removed(GstElement *, GstPad *pad, gpointer user) {
-  auto self = DV_DISCORD_FILE_SINK(user);
-  auto *branch = static_cast<Branch *>(g_object_steal_data(G_OBJECT(pad), "dv-branch"));
-  if (branch == nullptr) return;
-  for (auto &element : branch->elements) {
-    gst_element_set_locked_state(element.get(), TRUE);
-    gst_element_set_state(element.get(), GST_STATE_NULL);
-    gst_bin_remove(GST_BIN(self), element.get());
-  }
-  for (auto &end : branch->pads) dv_track_collector_remove_pad(self->collector, end.get());
-  delete branch;
+  dv::remove_branch(GST_BIN(user), DV_DISCORD_FILE_SINK(user)->collector, pad);
 }
 
 gboolean sink_event(GstPad *pad, GstObject *parent, GstEvent *event) {

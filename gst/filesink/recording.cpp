@@ -17,8 +17,6 @@ namespace {
 constexpr Time kSettledEncoded = 5s;
 constexpr Time kSettled = 30s;
 constexpr auto kKeeperPeriod = std::chrono::milliseconds(500);
-// Everything that is kept per user is bounded: ids come from the network.
-constexpr std::size_t kMaxTracks = 10000;
 
 std::vector<TrackFormat> kinds_of(const RecordingConfig &config) {
   std::vector<TrackFormat> kinds = config.formats;
@@ -31,10 +29,6 @@ bool takes(TrackFormat format, const TrackFrame &frame) {
   return format == TrackFormat::opus ? frame.opus || !frame.decoded : !frame.opus;
 }
 
-std::uint64_t stream_id(const FrameSource &source) {
-  return std::uint64_t{source.session} << 32 | source.ssrc;
-}
-
 unsigned writer_threads() { return std::clamp(std::thread::hardware_concurrency(), 2u, 4u); }
 
 }  // namespace
@@ -44,13 +38,18 @@ Recording::Recording(GstBin *bin, RecordingListener &listener, RecordingConfig c
       config_(std::move(config)),
       kinds_(kinds_of(config_)),
       maker_(
-          bin, config_, [this](UserId user) { return name_of(user); },
+          bin, config_, [this](UserId user) { return roster_.name_of(user); },
           [this](const TrackReport &closed, const TrackReport &opened) {
             part_rolled(closed, opened);
           }),
       log_([this](const FileError &error) {
         warn_once(error, "The recording goes on without an index.");
       }),
+      mix_(maker_,
+           [this](const TrackReport &opened) {
+             log_.mix("mix-opened", opened);
+             listener_.on_track_opened(opened);
+           }),
       pool_(std::make_unique<StrandPool>(writer_threads())),
       pauses_(config_.cut_pauses) {
   if (config_.durability == Durability::power) flusher_ = Flusher::shared();
@@ -75,10 +74,7 @@ void Recording::take_over(const exporter::Session &killed) {
   for (const JsonLine &line : complete_killed(killed, config_.wall_start)) log_.add(line);
   maker_.origin() = {true, killed.started, killed.last_part};
   for (const auto &track : killed.tracks) {
-    last_number_ = std::max(last_number_, track.number);
-    if (track.user == 0) continue;
-    numbers_[track.user] = track.number;
-    if (!track.name.empty()) names_[track.user] = track.name;
+    roster_.take_over(track.user, track.number, track.name);
   }
 }
 
@@ -108,12 +104,6 @@ void Recording::stop() {
   log_.close(config_.durability == Durability::power);
 }
 
-std::string Recording::name_of(UserId user) const {
-  std::lock_guard lock(mutex_);
-  auto it = names_.find(user);
-  return it == names_.end() ? std::string() : it->second;
-}
-
 std::shared_ptr<Track> Recording::track_for(const FrameSource &source, std::size_t kind,
                                             const PcmFormat &pcm) {
   const bool known = source.user != 0;
@@ -122,14 +112,14 @@ std::shared_ptr<Track> Recording::track_for(const FrameSource &source, std::size
   if (finishing_) return nullptr;
   auto &track = tracks_[key];
   if (track) return track;
-  if (tracks_.size() > kMaxTracks * kinds_.size()) {
+  if (tracks_.size() > Roster::kMax * kinds_.size()) {
     tracks_.erase(key);
     return nullptr;
   }
-  TrackInfo info{number_for_locked(source), source.user, source.ssrc, {}};
+  TrackInfo info{roster_.number_for(source), source.user, source.ssrc,
+                 roster_.name_of(source.user)};
   info.format = kinds_[kind];
   info.primary = kind == 0;
-  if (auto it = names_.find(source.user); it != names_.end()) info.name = it->second;
   Track::Config config{{48000, config_.silence, config_.from_first}, config_.max_queued};
   if (info.format == TrackFormat::mix) {
     if (!mix_pcm_) mix_pcm_ = pcm;
@@ -140,21 +130,8 @@ std::shared_ptr<Track> Recording::track_for(const FrameSource &source, std::size
   return track;
 }
 
-unsigned Recording::number_for_locked(const FrameSource &source) {
-  auto &number = source.user != 0 ? numbers_[source.user] : unknown_numbers_[stream_id(source)];
-  if (number == 0) number = ++last_number_;
-  return number;
-}
-
 void Recording::note_binding(const FrameSource &source) {
-  {
-    std::lock_guard lock(mutex_);
-    if (bindings_.size() > kMaxTracks) return;
-    auto [it, fresh] = bindings_.try_emplace({source.session, source.ssrc}, source.user);
-    if (!fresh && it->second == source.user) return;
-    it->second = source.user;
-  }
-  log_.ssrc(source.session, source.ssrc, source.user);
+  if (roster_.bind(source)) log_.ssrc(source.session, source.ssrc, source.user);
 }
 
 bool Recording::place(TrackFrame &frame) {
@@ -200,34 +177,14 @@ bool Recording::push(const FrameSource &source, TrackFrame &&frame) {
 }
 
 void Recording::set_name(UserId user, const std::string &name) {
-  if (user == 0 || name.empty()) return;
-  {
-    std::lock_guard lock(mutex_);
-    if (names_.size() > kMaxTracks) return;
-    auto &known = names_[user];
-    if (known == name) return;
-    known = name;
-  }
-  log_.user(user, name);
+  if (roster_.rename(user, name)) log_.user(user, name);
 }
 
 void Recording::set_present(const FrameSource &source, bool present) {
-  if (source.user == 0) return;
+  if (!roster_.set_present(source, present)) return;
   Time at{};
   {
     std::lock_guard lock(mutex_);
-    if (present_.size() > kMaxTracks) present_.clear();
-    auto &streams = present_[source.user];
-    const bool before = !streams.empty();
-    const std::pair stream{source.session, source.ssrc};
-    if (!present) {
-      streams.erase(stream);
-    } else if (streams.size() < kMaxTracks) {
-      streams.insert(stream);
-    }
-    const bool after = !streams.empty();
-    if (!after) present_.erase(source.user);
-    if (before == after) return;
     at = end_;
   }
   log_.present(source.user, present, at);
@@ -333,55 +290,20 @@ void Recording::warn_once(const FileError &error, const std::string &consequence
 std::unique_ptr<TrackOutput> Recording::open_output(const TrackInfo &info, const PcmFormat &pcm,
                                                     bool opus, FileError &error) {
   if (info.format != TrackFormat::mix) return maker_.open(info, pcm, opus, error);
-  auto mix = mix_for(pcm, error);
-  return mix ? std::make_unique<MixInput>(std::move(mix)) : nullptr;
-}
-
-std::shared_ptr<Mix> Recording::mix_for(const PcmFormat &pcm, FileError &error) {
-  std::shared_ptr<Mix> mix;
-  {
-    std::lock_guard lock(mix_mutex_);
-    if (mix_) return mix_;
-    auto file = maker_.open_mix(error);
-    if (!file) return nullptr;
-    mix = std::make_shared<Mix>(std::move(file), pcm, OutputMaker::mix_tags());
-    if (auto failure = mix->start()) {
-      error = *failure;
-      return nullptr;
-    }
-    mix_ = mix;
-  }
-  const TrackReport report = mix_report(*mix);
-  log_.mix("mix-opened", report);
-  listener_.on_track_opened(report);
-  return mix;
-}
-
-TrackReport Recording::mix_report(const Mix &mix) const {
-  TrackReport report;
-  report.info = {0, 0, 0, "mix"};
-  report.location = mix.file().path();
-  return report;
+  return mix_.input(pcm, error);
 }
 
 void Recording::finish_mix(Time end) {
-  {
-    std::lock_guard lock(mix_mutex_);
-    if (!mix_) return;
-  }
-  const auto length = samples_of(end, mix_->format().rate);
-  if (auto error = mix_->finish(static_cast<std::uint64_t>(length))) {
-    warn_once(*error, "The mix is incomplete; the tracks are not concerned.");
-  }
-  TrackReport report = mix_report(*mix_);
-  report.end = time_of(static_cast<std::int64_t>(mix_->length()), mix_->format().rate);
-  report.bytes = mix_->file().size();
+  std::optional<FileError> error;
+  auto report = mix_.finish(end, error);
+  if (!report) return;
+  if (error) warn_once(*error, "The mix is incomplete; the tracks are not concerned.");
   {
     std::lock_guard lock(mutex_);
-    report.reason = reason_;
+    report->reason = reason_;
   }
-  log_.mix("mix-closed", report);
-  listener_.on_track_closed(report);
+  log_.mix("mix-closed", *report);
+  listener_.on_track_closed(*report);
 }
 
 void Recording::part_rolled(const TrackReport &closed, const TrackReport &opened) {
@@ -400,7 +322,7 @@ void Recording::track_opened(const TrackReport &report) {
   if (flusher_) flusher_->add(this, directory_of(report.location));
   TrackReport told = report;
   told.part += maker_.origin().parts;
-  log_.opened(told, name_of(report.info.user));
+  log_.opened(told, roster_.name_of(report.info.user));
   listener_.on_track_opened(report);
 }
 

@@ -14,11 +14,12 @@
 
 #include "gst/filesink/export/session.hpp"
 #include "gst/filesink/flusher.hpp"
-#include "gst/filesink/mix.hpp"
+#include "gst/filesink/mix_file.hpp"
 #include "gst/filesink/output_maker.hpp"
 #include "gst/filesink/pauses.hpp"
 #include "gst/filesink/recording_config.hpp"
 #include "gst/filesink/recording_log.hpp"
+#include "gst/filesink/roster.hpp"
 #include "gst/filesink/stream_order.hpp"
 #include "gst/filesink/track.hpp"
 
@@ -37,13 +38,6 @@ class RecordingListener {
   virtual void on_finished() = 0;
   /** Running time by the clock; nothing when not playing. */
   virtual std::optional<Time> now() = 0;
-};
-
-/** Whose frame it is. */
-struct FrameSource {
-  UserId user = 0;
-  std::uint32_t session = 0;
-  Ssrc ssrc = 0;
 };
 
 /**
@@ -91,7 +85,6 @@ class Recording final : public TrackHost {
 
   void begin_index();
   void take_over(const exporter::Session &killed);
-  unsigned number_for_locked(const FrameSource &source);
   std::shared_ptr<Track> track_for(const FrameSource &source, std::size_t kind,
                                    const PcmFormat &pcm);
   /** Puts a frame on the time line; false while paused. */
@@ -103,10 +96,7 @@ class Recording final : public TrackHost {
   void conclude(const std::string &reason, Time end);
   void keep();
   void check_flushed();
-  std::string name_of(UserId user) const;
-  std::shared_ptr<Mix> mix_for(const PcmFormat &pcm, FileError &error);
   void finish_mix(Time end);
-  TrackReport mix_report(const Mix &mix) const;
   void part_rolled(const TrackReport &closed, const TrackReport &opened);
 
   std::unique_ptr<TrackOutput> open_output(const TrackInfo &info, const PcmFormat &pcm, bool opus,
@@ -119,8 +109,10 @@ class Recording final : public TrackHost {
   RecordingListener &listener_;
   const RecordingConfig config_;
   const std::vector<TrackFormat> kinds_;  ///< formats, and the mix
+  Roster roster_;
   OutputMaker maker_;
   RecordingLog log_;
+  MixFile mix_;
   std::shared_ptr<Flusher> flusher_;  ///< for Durability::power
   StreamOrder order_;
   std::unique_ptr<StrandPool> pool_;
@@ -128,12 +120,6 @@ class Recording final : public TrackHost {
 
   mutable std::mutex mutex_;  // what follows; never held while calling a track's host or listener
   std::map<Key, std::shared_ptr<Track>> tracks_;
-  std::map<UserId, unsigned> numbers_;  ///< of tracks, of this run and those before it
-  std::map<std::uint64_t, unsigned> unknown_numbers_;  ///< by session and SSRC
-  unsigned last_number_ = 0;
-  std::map<UserId, std::string> names_;
-  std::map<UserId, std::set<std::pair<std::uint32_t, std::uint32_t>>> present_;  // session, SSRC
-  std::map<std::pair<std::uint32_t, Ssrc>, UserId> bindings_;
   std::set<int> warned_;
   Pauses pauses_;
   std::optional<PcmFormat> mix_pcm_;  ///< of the first samples
@@ -144,9 +130,6 @@ class Recording final : public TrackHost {
   RecordingCounters counters_;
   std::size_t closed_ = 0;
   bool finishing_ = false, finished_ = false, failed_ = false, stopping_ = false;
-
-  std::mutex mix_mutex_;  // the pointer, and making the file
-  std::shared_ptr<Mix> mix_;
 
   std::condition_variable keeper_wake_;
   std::thread keeper_;
