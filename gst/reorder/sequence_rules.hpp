@@ -86,7 +86,9 @@ class SequenceBuffer {
             Actions &out, std::uint8_t flags = kSequencePlain) {
     tick(now);
     ++counters_.in;
-    Entry entry{std::move(item), now_, {}, rtp_time, samples, false, false};
+    // A frame may have been held up on its way here, past time-outs that were told of meanwhile:
+    // holes wait by the clock, but when its datagram arrived stays what it was.
+    Entry entry{std::move(item), now, now_, {}, rtp_time, samples, false, false};
     // A frame that comes at the very moment of the time-out has come in time.
     expire(now_ - Time{1}, out);
     if (flags & kSequenceRestart) {
@@ -176,6 +178,7 @@ class SequenceBuffer {
   struct Entry {
     Item item;
     Time arrival;
+    Time since;     ///< when it came here
     Time deadline;  ///< of the hole directly below it; meaningless if there is none
     std::uint32_t rtp_time;
     std::uint32_t samples;
@@ -198,8 +201,8 @@ class SequenceBuffer {
     const int d = distance(seq);
     return d > static_cast<int>(config_.max_dropout) || d < -static_cast<int>(config_.max_misorder);
   }
-  Time deadline_from(Time arrival) const {
-    return config_.latency >= kForever ? kNever : arrival + config_.latency;
+  Time deadline_from(Time since) const {
+    return config_.latency >= kForever ? kNever : since + config_.latency;
   }
   Time first_deadline() const {
     return config_.rules == SequenceRuleSet::seed ? seed_deadline_ : held_.begin()->second.deadline;
@@ -250,7 +253,7 @@ class SequenceBuffer {
     }
     auto above = held_.upper_bound(n);
     // Inside a hole the time runs since the first frame behind it, not since this one.
-    entry.deadline = above != held_.end() ? above->second.deadline : deadline_from(entry.arrival);
+    entry.deadline = above != held_.end() ? above->second.deadline : deadline_from(entry.since);
     held_.emplace_hint(above, n, std::move(entry));
   }
 
@@ -270,7 +273,7 @@ class SequenceBuffer {
       }
       drop(extend(probe_->seq), std::move(probe_->entry), false, out);
     }
-    entry.deadline = deadline_from(entry.arrival);
+    entry.deadline = deadline_from(entry.since);
     probe_.emplace(Probe{seq, false, std::move(entry)});
   }
 
@@ -329,7 +332,7 @@ class SequenceBuffer {
       deliver(n, std::move(entry), out);
       return release_all(out);
     }
-    if (held_.empty()) seed_deadline_ = deadline_from(entry.arrival);
+    if (held_.empty()) seed_deadline_ = deadline_from(entry.since);
     held_.emplace(n, std::move(entry));
     if (held_.size() > config_.max_held) release_all(out);
   }

@@ -218,4 +218,20 @@ TEST_CASE("time that runs backwards counts as the latest seen") {
   CHECK(s.buffer.next_deadline() == 1120ms);
 }
 
+TEST_CASE("what was held up on its way here keeps its arrival, whatever timed out meanwhile") {
+  Stream s;
+  s.push(1, 0ms);
+  s.push(2, 20ms);
+  s.buffer.advance(120ms, s.actions);
+  // A decoder has waited for number 3; all come at 150 ms.
+  s.push(3, 80ms, kSequenceFinal);
+  s.push(4, 80ms);
+  s.push(5, 100ms);
+  s.push(6, 150ms);
+  std::vector<Time> arrivals;
+  for (const auto &action : s.actions) arrivals.push_back(action.arrival);
+  CHECK(s.numbers() == std::vector<int>{1, 2, 3, 4, 5, 6});
+  CHECK(arrivals == std::vector<Time>{0ms, 20ms, 80ms, 80ms, 100ms, 150ms});
+}
+
 }  // namespace dv
