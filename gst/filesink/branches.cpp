@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gst/filesink/frame_intake.hpp"
 #include "gst/glue/frame_meta.hpp"
 
 namespace dv {
@@ -65,6 +66,16 @@ GstPadProbeReturn identify_probe(GstPad *, GstPadProbeInfo *info, gpointer colle
   return GST_PAD_PROBE_OK;
 }
 
+/** As decoders drop the RTP time, too, it is noted for all branches before they begin. */
+GstPadProbeReturn ordered_probe(GstPad *pad, GstPadProbeInfo *info, gpointer collector) {
+  auto recording = dv_track_collector_recording(DV_TRACK_COLLECTOR(collector));
+  if (!recording) return GST_PAD_PROBE_OK;
+  return guarded(collector, GST_PAD_PROBE_OK, [&] {
+    note_ordered(*recording, pad, GST_PAD_PROBE_INFO_BUFFER(info));
+    return GST_PAD_PROBE_OK;
+  });
+}
+
 bool BranchMaker::link_decoder(GstPad *pad) {
   GstPad *end = add_collector_pad(true);
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, identify_probe, gst_object_ref(end),
@@ -103,6 +114,8 @@ bool add_branch(GstBin *bin, DvTrackCollector *collector, GstPad *pad, guint32 s
                 const Forms &forms) {
   auto *branch = new Branch;
   g_object_set_data_full(G_OBJECT(pad), kKey, branch, free_branch);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, ordered_probe, gst_object_ref(collector),
+                    gst_object_unref);
   BranchMaker maker(bin, collector, ssrc, *branch);
   if (!forms.samples) return maker.link_plain(pad);
   return forms.packets ? maker.link_both(pad) : maker.link_decoder(pad);

@@ -10,11 +10,47 @@
 #include "gst/glue/frame_meta.hpp"
 
 namespace dv {
+namespace {
+
+Time running_time_in(const GstSegment &segment, GstClockTime pts) {
+  if (!GST_CLOCK_TIME_IS_VALID(pts)) return kNever;
+  if (segment.format != GST_FORMAT_TIME) return Time(static_cast<std::int64_t>(pts));
+  guint64 running = 0;
+  const int sign = gst_segment_to_running_time_full(&segment, GST_FORMAT_TIME, pts, &running);
+  if (sign == 0) return kNever;
+  return Time(sign * static_cast<std::int64_t>(running));
+}
+
+/** Running time at which the sticky segment of a pad puts a buffer. */
+Time position_on(GstPad *pad, GstBuffer *buffer) {
+  GstSegment segment{};
+  if (Ref<GstEvent> event{gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0)}) {
+    gst_event_copy_segment(event.get(), &segment);
+  }
+  return running_time_in(segment, GST_BUFFER_PTS(buffer));
+}
+
+}  // namespace
+
 void note_entered(Recording &recording, GstBuffer *buffer) {
   const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer);
   if (meta == nullptr) return;
   recording.order().entered(meta->user_id, stream_id({meta->user_id, meta->session, meta->ssrc}),
                             Time(static_cast<std::int64_t>(meta->arrival)));
+}
+
+void note_ordered(Recording &recording, GstPad *pad, GstBuffer *buffer) {
+  const DvRtpFrameMeta *meta = dv_buffer_get_rtp_frame_meta(buffer);
+  // Of what is made up nothing was sent.
+  if (meta == nullptr || (meta->flags & DV_FRAME_FLAG_CONCEALED) != 0) return;
+  const Time position = position_on(pad, buffer);
+  if (position == kNever) return;
+  Anchor frame{meta->user_id, meta->session, meta->ssrc, meta->rtp_time, position};
+  if (GST_CLOCK_TIME_IS_VALID(meta->arrival)) {
+    frame.arrival = Time(static_cast<std::int64_t>(meta->arrival));
+  }
+  recording.note_frame(frame, time_of(meta->samples, 48000),
+                       (meta->flags & DV_FRAME_FLAG_RESTART) != 0);
 }
 
 bool FrameIntake::set_caps(GstCaps *caps) {
@@ -45,14 +81,7 @@ void FrameIntake::identify(UserId user, std::uint32_t session) {
   if (session != 0) session_ = session;
 }
 
-Time FrameIntake::running_time(GstClockTime pts) const {
-  if (!GST_CLOCK_TIME_IS_VALID(pts)) return kNever;
-  if (segment_.format != GST_FORMAT_TIME) return Time(static_cast<std::int64_t>(pts));
-  guint64 running = 0;
-  const int sign = gst_segment_to_running_time_full(&segment_, GST_FORMAT_TIME, pts, &running);
-  if (sign == 0) return kNever;
-  return Time(sign * static_cast<std::int64_t>(running));
-}
+Time FrameIntake::running_time(GstClockTime pts) const { return running_time_in(segment_, pts); }
 
 bool FrameIntake::fill_opus(TrackFrame &frame) {
   if (rtp_) {

@@ -50,5 +50,7 @@ class FrameIntake {
 
 /** Tells the recording of a frame on its way into the reordering. */
 void note_entered(Recording &recording, GstBuffer *buffer);
+/** And of one that leaves it, by this pad. */
+void note_ordered(Recording &recording, GstPad *pad, GstBuffer *buffer);
 
 }  // namespace dv

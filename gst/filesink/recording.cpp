@@ -51,7 +51,8 @@ Recording::Recording(GstBin *bin, RecordingListener &listener, RecordingConfig c
              listener_.on_track_opened(opened);
            }),
       pool_(std::make_unique<StrandPool>(writer_threads())),
-      pauses_(config_.cut_pauses) {
+      pauses_(config_.cut_pauses),
+      wall_zero_(config_.wall_start) {
   if (config_.durability == Durability::power) flusher_ = Flusher::shared();
   if (!config_.index_location.empty()) begin_index();
   if (config_.paused) set_paused(true, Time{});
@@ -195,8 +196,24 @@ void Recording::note_clock(Time running, Time since_1970) {
   {
     std::lock_guard lock(mutex_);
     at = pauses_.position(running);
+    wall_zero_ = since_1970 - running;
   }
   log_.clock(at, since_1970);
+}
+
+void Recording::note_frame(Anchor frame, Time length, bool restart) {
+  if (config_.index_location.empty() || frame.at < Time{}) return;
+  note_binding({frame.user, frame.session, frame.ssrc});
+  {
+    std::lock_guard lock(mutex_);
+    const auto placed = pauses_.place(frame.at);
+    if (!placed) return;
+    frame.wall = wall_zero_ + frame.at;
+    frame.at = *placed;
+    if (frame.arrival) frame.arrival = pauses_.position(*frame.arrival);
+    if (!anchors_.wants(frame, length, restart)) return;
+  }
+  log_.anchor(frame);
 }
 
 void Recording::set_paused(bool paused, std::optional<Time> now) {
@@ -390,7 +407,9 @@ void Recording::keep() {
     for (auto &[key, track] : tracks_) tracks.push_back(track);
     lock.unlock();
     const auto now = live_.load() ? listener_.now() : std::nullopt;
+    const auto zero = live_.load() ? listener_.wall_zero() : std::nullopt;
     lock.lock();
+    if (zero) wall_zero_ = *zero;
     const Time reached = now && *now > settled ? pauses_.position(*now - settled) : Time{};
     lock.unlock();
     for (auto &track : tracks) {

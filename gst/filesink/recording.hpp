@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "gst/filesink/anchors.hpp"
 #include "gst/filesink/export/session.hpp"
 #include "gst/filesink/flusher.hpp"
 #include "gst/filesink/mix_file.hpp"
@@ -38,6 +39,8 @@ class RecordingListener {
   virtual void on_finished() = 0;
   /** Running time by the clock; nothing when not playing. */
   virtual std::optional<Time> now() = 0;
+  /** Time of day at running time 0, by both clocks as they are now; nothing when not playing. */
+  virtual std::optional<Time> wall_zero() = 0;
 };
 
 /**
@@ -54,6 +57,8 @@ class Recording final : public TrackHost {
   bool push(const FrameSource &source, TrackFrame &&frame);
   /** Tells what goes in and comes out, so that a change of SSRC keeps its order. */
   StreamOrder &order() { return order_; }
+  /** A frame that was sent, in the order of its stream; times are running time. */
+  void note_frame(Anchor frame, Time length, bool restart);
   void set_name(UserId user, const std::string &name);
   void set_present(const FrameSource &source, bool present);
   /** Live: full queues drop instead of blocking, and silence grows with the clock. */
@@ -122,6 +127,8 @@ class Recording final : public TrackHost {
   std::map<Key, std::shared_ptr<Track>> tracks_;
   std::set<int> warned_;
   Pauses pauses_;
+  AnchorTracker anchors_;
+  Time wall_zero_{};                  ///< time of day at running time 0
   std::optional<PcmFormat> mix_pcm_;  ///< of the first samples
   std::string reason_;
   Time pauses_at_{};  ///< running time of the last change

@@ -54,6 +54,17 @@ void RecordingLog::ssrc(std::uint32_t session, Ssrc ssrc, UserId user) {
   add(JsonLine("ssrc").number("session", session).number("ssrc", ssrc).id("user", user));
 }
 
+void RecordingLog::anchor(const Anchor &anchor) {
+  JsonLine line("anchor");
+  line.seconds("at", anchor.at)
+      .id("user", anchor.user)
+      .number("session", anchor.session)
+      .number("ssrc", anchor.ssrc)
+      .number("rtp", anchor.rtp);
+  if (anchor.arrival) line.seconds("arrival", *anchor.arrival);
+  add(line.seconds("unix", anchor.wall));
+}
+
 void RecordingLog::marker(Time at, const std::string &text) {
   add(JsonLine("marker").seconds("at", at).text("text", text));
 }
@@ -123,6 +134,10 @@ void RecordingLog::closed(const TrackReport &report) {
           .number("overlaps", report.placement.overlaps)
           .number("lost", report.lost)
           .number("concealed", report.concealed)
+          .number("gaps", report.lost + report.concealed)
+          .seconds("speech-length", report.speech_length)
+          .seconds("lost-length", report.lost_length)
+          .seconds("concealed-length", report.concealed_length)
           .text("reason", report.reason));
 }
 

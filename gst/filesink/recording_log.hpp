@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "gst/filesink/anchors.hpp"
 #include "gst/filesink/session_index.hpp"
 #include "gst/filesink/split_output.hpp"
 #include "gst/filesink/track.hpp"
@@ -38,6 +39,7 @@ class RecordingLog {
   void user(UserId user, const std::string &name);
   void present(UserId user, bool present, Time at);
   void ssrc(std::uint32_t session, Ssrc ssrc, UserId user);
+  void anchor(const Anchor &anchor);
   void marker(Time at, const std::string &text);
   void opened(const TrackReport &report, const std::string &name);
   void part_closed(const TrackReport &report);

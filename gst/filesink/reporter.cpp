@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "gst/filesink/naming.hpp"
+#include "gst/filesink/settings.hpp"
 
 GST_DEBUG_CATEGORY_EXTERN(discordfilesink_debug);
 #define GST_CAT_DEFAULT discordfilesink_debug
@@ -78,6 +79,20 @@ std::optional<Time> Reporter::now() {
   const GstClockTime t = gst_element_get_current_running_time(element_);
   if (!GST_CLOCK_TIME_IS_VALID(t)) return std::nullopt;
   return Time(static_cast<std::int64_t>(t));
+}
+
+std::optional<Time> Reporter::wall_zero() {
+  // Whoever is interrupted between the two clocks would see one late against the other.
+  constexpr int kTries = 5;
+  constexpr Time kAtOnce{200'000};
+  for (int i = 0; i < kTries; ++i) {
+    const auto before = now();
+    const Time wall = wall_now();
+    const auto after = now();
+    if (!before || !after) return std::nullopt;
+    if (*after - *before < kAtOnce) return wall - *before;
+  }
+  return std::nullopt;
 }
 
 void Reporter::set_last(const RecordingCounters &counters) {

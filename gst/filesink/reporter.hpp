@@ -19,6 +19,7 @@ class Reporter final : public RecordingListener {
   void on_error(const FileError &error) override;
   void on_finished() override;
   std::optional<Time> now() override;
+  std::optional<Time> wall_zero() override;
 
   /** Running time means something. */
   void set_playing(bool playing) { playing_ = playing; }

@@ -21,6 +21,23 @@ Time duration_of(const TrackFrame &frame) {
   return time_of(static_cast<std::int64_t>(frame.samples), frame.pcm.rate);
 }
 
+void count_stretch(TrackReport &report, const Stretch &stretch) {
+  const Time length = stretch.end - stretch.start;
+  switch (stretch.kind) {
+    case Stretch::Kind::speech:
+      report.speech_length += length;
+      break;
+    case Stretch::Kind::lost:
+      ++report.lost;
+      report.lost_length += length;
+      break;
+    case Stretch::Kind::concealed:
+      ++report.concealed;
+      report.concealed_length += length;
+      break;
+  }
+}
+
 }  // namespace
 
 Track::Track(TrackHost &host, StrandPool &pool, TrackInfo info, const Config &config)
@@ -182,8 +199,7 @@ void Track::note_stretches(const std::vector<Stretch> &stretches) {
   for (const Stretch &stretch : stretches) {
     {
       std::lock_guard lock(mutex_);
-      if (stretch.kind == Stretch::Kind::lost) ++report_.lost;
-      if (stretch.kind == Stretch::Kind::concealed) ++report_.concealed;
+      count_stretch(report_, stretch);
     }
     host_.track_stretch(info_, stretch);
   }

@@ -65,6 +65,7 @@ struct TrackReport {
   std::uint64_t bytes = 0;
   Placement::Counters placement;
   std::uint64_t concealed = 0, lost = 0, unusable = 0;
+  Time speech_length{}, concealed_length{}, lost_length{};  ///< of the stretches told so far
   std::optional<double> loudness{};  ///< LUFS, known at the end, of PCM alone
   std::string reason;
 };

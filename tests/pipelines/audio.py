@@ -23,6 +23,7 @@ class Packet:
     opus: bytes
     silence: bool
     duplicated: bool
+    wall: float  # time of day, seconds since 1970
 
 
 def read_truth(path: Path) -> list[Packet]:
@@ -37,7 +38,7 @@ def read_truth(path: Path) -> list[Packet]:
             continue
         packets.append(
             Packet(p["user"], p["ssrc"], p["seq"], p["rtp"], p["sent_ns"], p["due_ns"], p["spurt"], p["fault"],
-                   bytes.fromhex(p["opus"]), p["silence"], p["duplicated"]))
+                   bytes.fromhex(p["opus"]), p["silence"], p["duplicated"], p["wall_ms"] / 1000))
     return packets
 
 

@@ -72,6 +72,7 @@ class Reader {
         {"spurt", &Reader::spurt},
         {"gap", &Reader::gap},
         {"marker", &Reader::marker},
+        {"anchor", &Reader::anchor},
         {"track-opened", &Reader::track_opened},
         {"part-opened", &Reader::file_opened},
         {"part-closed", &Reader::file_closed},
@@ -111,9 +112,12 @@ class Reader {
     }
     return out;
   }
-  std::uint64_t number(const char *key) {
+  std::uint64_t number(const char *key, std::uint64_t limit = UINT64_MAX) {
     const json *value = find(key);
-    if (value != nullptr && value->is_number_unsigned()) return value->get<std::uint64_t>();
+    if (value != nullptr && value->is_number_unsigned()) {
+      const auto n = value->get<std::uint64_t>();
+      if (n <= limit) return n;
+    }
     ok_ = false;
     return 0;
   }
@@ -206,9 +210,9 @@ class Reader {
   }
   bool track_opened() {
     const std::string name = text("name");
-    const std::uint64_t ssrc = number("ssrc");
+    const std::uint64_t ssrc = number("ssrc", UINT32_MAX);
     Track *found = track();
-    if (!ok_ || found == nullptr || ssrc > 0xffffffff) return false;
+    if (!ok_ || found == nullptr) return false;
     found->ssrc = static_cast<Ssrc>(ssrc);
     if (!name.empty()) found->name = name;
     return file_opened();
@@ -260,6 +264,9 @@ class Reader {
     return true;
   }
   bool track_closed() {
+    for (const char *key : {"speech-length", "lost-length", "concealed-length"}) {
+      if (find(key) != nullptr) seconds(key, limits_.time);
+    }
     const json *loudness = find("loudness");
     Track *found = track();
     if (loudness != nullptr && loudness->is_number() && found != nullptr) {
@@ -305,6 +312,15 @@ class Reader {
     session().markers.push_back({when, what});
     reached(when);
     return true;
+  }
+  /** No export shows them; what is out of range is told all the same. */
+  bool anchor() {
+    for (const char *key : {"session", "ssrc", "rtp"}) number(key, UINT32_MAX);
+    at("at");
+    wall("unix");
+    id("user");
+    if (find("arrival") != nullptr) at("arrival");
+    return ok_;
   }
   bool end() {
     const Time duration = at("duration");

@@ -275,6 +275,14 @@ GST_END_TEST
 
 static bool near(double a, double b) { return std::abs(a - b) < 0.02; }
 
+static std::vector<nlohmann::json> index_lines(const std::string &path) {
+  const dv::Bytes bytes = read_bytes(path);
+  std::istringstream index(std::string(bytes.begin(), bytes.end()));
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(index, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
 GST_START_TEST(the_index_tells_who_spoke_when) {
   const std::string dir = make_dir();
   const std::string name = "Ann \"</script>\" \\ \n../x";
@@ -291,15 +299,10 @@ GST_START_TEST(the_index_tells_who_spoke_when) {
     fail_unless(bench.end());
     fail_unless_equals_uint64(bench.stat("markers"), 1);
   }
-  const dv::Bytes bytes = read_bytes(dir + "/index.jsonl");
-  std::istringstream index(std::string(bytes.begin(), bytes.end()));
   std::map<std::string, nlohmann::json> lines;
-  for (std::string line; std::getline(index, line);) {
-    const auto parsed = nlohmann::json::parse(line);
-    lines[parsed["type"]] = parsed;
-  }
-  for (const char *type : {"recording", "clock", "user", "joined", "ssrc", "track-opened", "spurt",
-                           "gap", "marker", "track-closed", "end"}) {
+  for (const auto &line : index_lines(dir + "/index.jsonl")) lines[line["type"]] = line;
+  for (const char *type : {"recording", "clock", "user", "joined", "ssrc", "anchor", "track-opened",
+                           "spurt", "gap", "marker", "track-closed", "end"}) {
     fail_unless(lines.contains(type), "no line %s", type);
   }
   fail_unless(lines["user"]["name"] == name);
@@ -313,6 +316,54 @@ GST_START_TEST(the_index_tells_who_spoke_when) {
   fail_unless(lines["track-closed"]["file"] == dir + "/111111111111111111.wav");
   fail_unless(lines["track-closed"]["samples"] == 10 * kFrame);
   fail_unless(near(lines["end"]["duration"], 1.2));
+  const auto &anchor = lines["anchor"];
+  fail_unless(anchor["user"] == "111111111111111111" && anchor["session"] == 1 &&
+              anchor["ssrc"] == 1 && anchor["rtp"] == 50 * kFrame);
+  fail_unless(near(anchor["at"], 1.0) && near(anchor["arrival"], 1.0));
+  const auto &clock = lines["clock"];
+  fail_unless(near(anchor["unix"].get<double>() - anchor["at"].get<double>(),
+                   clock["unix"].get<double>() - clock["at"].get<double>()));
+  remove_dir(dir);
+}
+GST_END_TEST
+
+GST_START_TEST(the_figures_of_a_track_are_the_sums_of_its_lines) {
+  const std::string dir = make_dir();
+  {
+    Bench bench("location=" + quoted(dir + "/%u.wav") +
+                " index-location=" + quoted(dir + "/index.jsonl"));
+    fail_unless(bench.start());
+    for (guint64 i = 0; i < 700; ++i) {
+      if (i % 100 == 7 || i % 100 == 8 || (i > 300 && i < 400)) continue;
+      const bool made_up = i % 50 == 20 || i % 50 == 21;
+      bench.speak(kAnn, 1, i, i * kStep, made_up ? guint32{DV_FRAME_FLAG_CONCEALED} : 0u);
+      if (i % 2 == 0) bench.speak(kBob, 2, i / 2, i * kStep);
+    }
+    fail_unless(bench.end());
+  }
+  std::map<std::string, double> sums;
+  std::map<std::string, std::size_t> gaps;
+  std::size_t closed = 0;
+  for (const auto &line : index_lines(dir + "/index.jsonl")) {
+    const std::string type = line["type"];
+    if (type != "spurt" && type != "gap" && type != "track-closed") continue;
+    const std::string user = line["user"];
+    if (type != "track-closed") {
+      sums[user + (type == "gap" ? std::string(line["reason"]) : "speech")] +=
+          line["length"].get<double>();
+      if (type == "gap") ++gaps[user];
+      continue;
+    }
+    ++closed;
+    for (const char *kind : {"speech", "lost", "concealed"}) {
+      const double told = line[std::string(kind) + "-length"], sum = sums[user + kind];
+      fail_unless(std::abs(told - sum) < 1e-4, "%s %f, not %f", kind, told, sum);
+    }
+    fail_unless(line["gaps"] == gaps[user]);
+  }
+  fail_unless_equals_int(closed, 2);
+  const std::string ann = std::to_string(kAnn);
+  fail_unless(gaps[ann] > 15 && sums[ann + "lost"] > 0.2 && sums[ann + "concealed"] > 0.4);
   remove_dir(dir);
 }
 GST_END_TEST
@@ -387,6 +438,7 @@ static Suite *filesink_suite() {
   tcase_add_test(wav, a_call_in_which_nobody_speaks_ends_too);
   tcase_add_test(wav, a_live_recording_lasts_until_it_is_ended);
   tcase_add_test(wav, the_index_tells_who_spoke_when);
+  tcase_add_test(wav, the_figures_of_a_track_are_the_sums_of_its_lines);
   tcase_add_test(wav, a_user_who_comes_back_goes_on_in_the_same_file);
   tcase_add_test(wav, an_index_that_cannot_be_written_costs_the_index_alone);
   tcase_add_test(wav, a_hundred_recordings_in_a_row);

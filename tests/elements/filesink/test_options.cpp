@@ -96,6 +96,21 @@ GST_START_TEST(packets_are_kept_untouched_and_decoded_at_once) {
 }
 GST_END_TEST
 
+static const char *const kForms[] = {"wav", "opus", "opus+wav"};
+
+GST_START_TEST(anchors_are_those_of_packets_whatever_is_decoded) {
+  const std::string dir = make_dir();
+  Bench bench(std::string("format=") + kForms[__i__] + " location=" + quoted(dir + "/%u.%x") +
+                  " index-location=" + quoted(dir + "/index.jsonl"),
+              Bench::Input::opus);
+  fail_unless(bench.start());
+  push_packets(bench, opus_packets(75));
+  fail_unless(bench.end());
+  fail_unless_equals_int(lines_of(dir + "/index.jsonl", "anchor"), 1);
+  remove_dir(dir);
+}
+GST_END_TEST
+
 GST_START_TEST(the_mix_is_the_sum_of_the_tracks) {
   const char *format = __i__ == 0 ? "wav" : "flac";
   const std::string dir = make_dir();
@@ -293,6 +308,7 @@ static Suite *options_suite() {
   suite_add_tcase(suite, options);
   tcase_add_test(options, several_formats_at_once_hold_the_same);
   tcase_add_test(options, packets_are_kept_untouched_and_decoded_at_once);
+  tcase_add_loop_test(options, anchors_are_those_of_packets_whatever_is_decoded, 0, 3);
   tcase_add_loop_test(options, the_mix_is_the_sum_of_the_tracks, 0, 2);
   tcase_add_test(options, opus_alone_can_have_a_mix);
   tcase_add_loop_test(options, what_is_said_in_a_pause_is_not_recorded, 0, 2);

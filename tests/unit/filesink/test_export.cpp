@@ -173,6 +173,14 @@ TEST_CASE("bad lines are skipped and counted") {
       R"({"type":"spurt","track":18446744073709551615,"user":"42","start":1,"length":2})",
       R"({"type":"track-opened","track":2,"user":"1","ssrc":1,"name":"n","start":0})",
       R"({"type":"track-closed","track":1,"user":"42","file":"d/42.wav","start":9,"end":5})",
+      R"({"type":"anchor","at":-1,"user":"42","session":1,"ssrc":7,"rtp":5,"unix":1000})",
+      R"({"type":"anchor","at":1,"user":"42","session":1,"ssrc":7,"rtp":4294967296,"unix":1000})",
+      R"({"type":"anchor","at":1,"user":"42","session":1,"ssrc":-7,"rtp":5,"unix":1000})",
+      R"({"type":"anchor","at":1,"user":"42","session":1,"ssrc":7,"rtp":5,"unix":1e300})",
+      R"({"type":"anchor","at":1,"user":"42","session":1,"ssrc":7,"rtp":5,"unix":9,"arrival":"1"})",
+      R"({"type":"anchor","at":1,"session":1,"ssrc":7,"rtp":5,"unix":1000})",
+      R"({"type":"track-closed","track":1,"user":"42","file":"d/42.wav","start":0,"end":5,)"
+      R"("lost-length":-1})",
       R"({"type":"end","duration":null})",
       "{\"type\":\"user\",\"user\":\"1\",\"name\":\"\xff\"}",
   };
@@ -190,6 +198,18 @@ TEST_CASE("bad lines are skipped and counted") {
   CHECK(read("").sessions.empty());
   CHECK(read(R"({"type":"end","duration":1})").bad_lines == 1);
   CHECK(session_of(recording_line() + "{\"type\":\"of-a-later-version\"}\n").tracks.empty());
+}
+
+TEST_CASE("anchors and figures of quality are no bad lines") {
+  std::string text = one_speaker("Ann");
+  const auto closed = text.find(R"("start":0,"end":5)");
+  text.insert(closed, R"("gaps":2,"speech-length":2,"lost-length":0.02,"concealed-length":0,)");
+  text.insert(text.find("{\"type\":\"spurt\""),
+              R"({"type":"anchor","at":1.5,"user":"42","session":1,"ssrc":7,"rtp":4294967295,)"
+              R"("arrival":1.512,"unix":1001.5})"
+              "\n");
+  const Session session = session_of(text);
+  CHECK(session.tracks.at(0).files.at(0).end == 5s);
 }
 
 TEST_CASE("limits hold") {
