@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -45,6 +46,8 @@ struct ReceiveChain::Impl {
   void for_streams_of(SessionId session, F f);
   void drain_stream(Stream &stream);
   void drop_stream(std::uint64_t key);
+  /** Packets that waited in a stream that ended go on waiting, with their time, in the next one. */
+  void wait_anew(Session &session, Ssrc ssrc, std::deque<PacketRef> packets);
   void rearm(Stream &stream) { timers_.set(stream, stream.next_due()); }
 
   // Datagrams: datagrams.cpp

@@ -46,11 +46,11 @@ void ReceiveChain::Impl::take_payload(Stream &stream, PacketRef packet, ByteView
       }
       return submit(stream, std::move(packet));
     case Attempt::opened:
-      stream.note_opened(packet->seq);
+      stream.note_opened(*packet);
       conclude_overtaken(stream);
       return submit(stream, std::move(packet));
     case Attempt::not_yet:
-      if (stream.behind_opened(packet->seq)) {
+      if (stream.behind_opened(*packet)) {
         const Verdict verdict = reason_of(stream, *packet);
         return give_up(stream, std::move(packet), verdict);
       }
@@ -104,7 +104,7 @@ void ReceiveChain::Impl::retry_waiting(Stream &stream) {
     PacketRef opened = pool_.get();
     static_cast<chain::PacketFacts &>(*opened) = *packet;
     const Attempt result = attempt(stream, *opened, packet->payload());
-    if (result == Attempt::opened) stream.note_opened(packet->seq);
+    if (result == Attempt::opened) stream.note_opened(*packet);
     if (result == Attempt::opened || (result == Attempt::plain && still.empty())) {
       submit(stream, std::move(opened));
       continue;
@@ -125,7 +125,7 @@ void ReceiveChain::Impl::conclude_overtaken(Stream &stream) {
   if (stream.waiting.empty()) return;
   std::deque<PacketRef> still;
   for (PacketRef &packet : stream.waiting) {
-    if (packet->plain || !stream.behind_opened(packet->seq)) {
+    if (packet->plain || !stream.behind_opened(*packet)) {
       still.push_back(std::move(packet));
       continue;
     }

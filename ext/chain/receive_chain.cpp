@@ -52,13 +52,30 @@ void ReceiveChain::Impl::apply_one(const SsrcUpdate &update) {
     stream.waiting.clear();
   }
   if (update.kind != StreamKind::audio || (stream.user != 0 && stream.user != update.user)) {
-    // Somebody else's number now: nothing of the old stream may go on in the new one.
+    // Somebody else's number now: nothing of the old stream may go on in the new one. What no key
+    // of its user opened is perhaps the other's, who was faster than the news.
+    std::deque<PacketRef> unopened = std::exchange(stream.waiting, {});
     drain_stream(stream);
-    return drop_stream(key);
+    drop_stream(key);
+    return wait_anew(session, update.ssrc, std::move(unopened));
   }
   bind_user(stream);
   retry_waiting(stream);
   rearm(stream);
+}
+
+void ReceiveChain::Impl::wait_anew(Session &session, Ssrc ssrc, std::deque<PacketRef> packets) {
+  if (packets.empty()) return;
+  Stream *stream = stream_at(session, ssrc);
+  if (stream == nullptr) {
+    for (PacketRef &packet : packets)
+      sink_.verdict(session.id, ssrc, packet->tag, Verdict::overload);
+    return;
+  }
+  for (const PacketRef &packet : packets) stream->seen.insert(packet->seq, packet->rtp_time);
+  stream->waiting = std::move(packets);
+  retry_waiting(*stream);
+  rearm(*stream);
 }
 
 void ReceiveChain::Impl::apply_one(const DaveUpdate &update) {

@@ -32,26 +32,32 @@ struct Stream : Timed {
    * behind one of them settles it, so `order` never sees a hole in the place of one that waits.
    */
   std::deque<PacketRef> waiting;
-  /** First number, and highest, that a key has opened. */
+  /** First number, and highest, that a key has opened, and the time in the latter. */
   std::optional<std::uint16_t> first_opened, newest_opened;
+  std::uint32_t newest_opened_time = 0;
   Order order;
   std::optional<DecodeStage> decode;
   std::list<Stream *>::iterator use;  ///< its place among all by last use
 
-  /** Whether a key that is still to come could have sealed it: senders never go back to an old one.
+  /**
+   * Whether no key that is still to come can have sealed it: senders never go back to an old one.
+   * Number and time both speak for it, since a number alone may be one of the next user's.
    */
-  bool behind_opened(std::uint16_t seq) const {
+  bool behind_opened(const PacketFacts &packet) const {
     if (!newest_opened) return false;
-    const auto ahead = distance16(seq, *newest_opened);
-    return ahead >= 0 && ahead < kSameNumbering;
+    const auto ahead = distance16(packet.seq, *newest_opened);
+    const auto later = distance32(packet.rtp_time, newest_opened_time);
+    return ahead >= 0 && ahead < kSameNumbering && later > -kSameTime && later < kSameTime;
   }
   bool before_first_opened(std::uint16_t seq) const {
     return !first_opened || distance16(seq, *first_opened) > 0;
   }
-  void note_opened(std::uint16_t seq) {
-    if (!first_opened) first_opened = seq;
-    const auto ahead = newest_opened ? distance16(*newest_opened, seq) : 1;
-    if (ahead > 0 || ahead < -kSameNumbering) newest_opened = seq;
+  void note_opened(const PacketFacts &packet) {
+    if (!first_opened) first_opened = packet.seq;
+    const auto ahead = newest_opened ? distance16(*newest_opened, packet.seq) : 1;
+    if (ahead <= 0 && ahead >= -kSameNumbering) return;
+    newest_opened = packet.seq;
+    newest_opened_time = packet.rtp_time;
   }
   Time next_due() const {
     const Time keys = waiting.empty() ? kNever : waiting.front()->deadline;
@@ -60,6 +66,7 @@ struct Stream : Timed {
 
  private:
   static constexpr std::int32_t kSameNumbering = 1000;
+  static constexpr std::int32_t kSameTime = 60 * 48000;  // no packet is late by a minute
 };
 
 }  // namespace dv::chain

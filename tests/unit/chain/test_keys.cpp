@@ -367,6 +367,55 @@ TEST_CASE("an SSRC that changes hands starts anew") {
   for (std::size_t i = 0; i < 20; ++i) CHECK(h.sink.frames[i].facts.user == (i < 10 ? kUser : 8));
 }
 
+TEST_CASE("the next user of an SSRC loses nothing when the news of it comes late") {
+  constexpr UserId kNext = 8;
+  for (const ChainConfig &config : {ChainConfig{}, forwarding()}) {
+    // Numbers far from the former user's, the same ones, and such as seem to be overtaken.
+    for (const std::uint16_t start : {40000, 110, 105}) {
+      CAPTURE(start);
+      Call c(config);
+      SealedStream next(c.session, kSsrc, kNext, start, 4000000000);
+      next.frames().set_key(base_secret(kNext, 1));
+      OpusSource words;
+      c.apply(dave_epoch(1, 1, {kUser, kNext}));
+      for (int i = 0; i < 10; ++i) c.say();
+      for (int i = 0; i < 5; ++i) {
+        c.receive(next.send(words.next()));
+        c.pass(20ms);
+      }
+      c.say();  // the last word of the former user, who is slower
+      c.apply(next.binding());
+      for (int i = 0; i < 5; ++i) c.receive(next.send(words.next()));
+      c.check_closed();
+      CHECK(c.sink.account[Verdict::delivered] == 21);
+      REQUIRE(c.sink.frames.size() == 21);
+      for (std::size_t i = 0; i < 21; ++i)
+        CHECK(c.sink.frames[i].facts.user == (i < 11 ? kUser : kNext));
+      CHECK(c.sink.losses.empty());
+    }
+  }
+}
+
+TEST_CASE("what was under way when an SSRC was taken back waits for the next name") {
+  Call c;
+  for (int i = 0; i < 10; ++i) c.say();
+  SealedStream next(c.session, kSsrc, 8, 5000, 7);
+  next.frames().set_key(base_secret(8, 1));
+  OpusSource words;
+  c.apply(dave_epoch(1, 1, {kUser, 8}));
+  const auto early = c.receive(next.send(words.next()));
+  c.apply(SsrcUpdate{1, kSsrc, 0});
+  CHECK_FALSE(c.judged(early));
+  c.apply(next.binding());
+  c.pass(200ms);
+  CHECK(c.verdict(early) == Verdict::delivered);
+  const auto never = c.receive(c.speaker.send(c.source.next()));
+  c.apply(SsrcUpdate{1, kSsrc, 0});
+  c.pass(3s);
+  CHECK(c.verdict(never) == Verdict::unknown_user);
+  c.check_closed();
+}
+
 TEST_CASE("forged datagrams make no stream and no wakeup") {
   Harness h;
   SealedStream speaker(h.session, kSsrc, kUser);
