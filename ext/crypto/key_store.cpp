@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "ext/wire/overload.hpp"
+
 namespace dv {
 namespace {
 
@@ -12,13 +14,6 @@ constexpr std::size_t kEpochsKept = 3;
 constexpr std::size_t kMaxSsrcs = 16384;
 
 using Clock = std::chrono::steady_clock;
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overload(F...) -> Overload<F...>;
 
 template <class T>
 void keep_newest(std::vector<T> &list, T update, std::size_t most) {

@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::size_t kMaxGuilds = 10'000;
 constexpr std::size_t kMaxChannels = 2'000;
-constexpr std::size_t kMaxUsers = 25'000;
 
 }  // namespace
 

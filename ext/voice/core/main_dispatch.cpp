@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/voice/core/main_impl.hpp"
+#include "ext/wire/overload.hpp"
 
 namespace dv::voice {
 namespace {
 
 constexpr Time kUnlistedGrace = 5s;
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overload(F...) -> Overload<F...>;
 
 }  // namespace
 

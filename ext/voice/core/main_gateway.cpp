@@ -13,7 +13,6 @@ constexpr Time kConnectTimeout = 30s;
 constexpr Time kHelloTimeout = 20s;
 constexpr Time kReadyTimeout = 20s;
 constexpr Time kMinInterval = 250ms;
-constexpr std::uint32_t kMaxResumeTries = 3;
 
 /** Bot tokens are printable ASCII; anything else would only be refused later, less clearly. */
 bool is_plausible_token(std::string_view token) {

@@ -9,6 +9,9 @@
 
 namespace dv::voice {
 
+/** A session that was not resumed in so many attempts is given up for a new one. */
+inline constexpr std::uint32_t kMaxResumeTries = 3;
+
 /**
  * Delays between attempts: full jitter, doubling from 1 s up to 60 s. Each 5 s of good service
  * takes one doubling off, a minute all of them.

@@ -4,11 +4,6 @@
 #include <algorithm>
 
 namespace dv::voice {
-namespace {
-
-constexpr std::size_t kMaxUsers = 25'000;
-
-}  // namespace
 
 bool Roster::know(const Member &member) {
   const auto it = names_.find(member.user);

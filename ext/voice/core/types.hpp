@@ -43,4 +43,7 @@ struct Member {
   bool bot = false;
 };
 
+/** No guild has a call with more; what names more is not kept. */
+inline constexpr std::size_t kMaxUsers = 25'000;
+
 }  // namespace dv::voice

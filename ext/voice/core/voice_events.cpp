@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/crypto/dave/media_ratchet.hpp"
 #include "ext/voice/core/voice_impl.hpp"
+#include "ext/wire/overload.hpp"
 
 namespace dv::voice {
 namespace {
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overload(F...) -> Overload<F...>;
 
 /** Known opcodes that mean nothing to a listener; anything else is counted as unknown. */
 bool is_of_no_use(std::uint32_t op) { return op >= 10 && op <= 20; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/voice/core/voice_impl.hpp"
+#include "ext/wire/overload.hpp"
 
 namespace dv::voice {
 namespace {
@@ -10,13 +11,6 @@ constexpr std::uint32_t kMaxUnanswered = 3;
 /** The two updates of a move come together, in either order. */
 constexpr Time kStateLag = 5s;
 constexpr Time kLeaveTimeout = 5s;
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overload(F...) -> Overload<F...>;
 
 EndReason reason_of(MainFailed::Kind kind) {
   switch (kind) {

@@ -7,7 +7,6 @@
 namespace dv::voice::voice_msg {
 namespace {
 
-constexpr std::size_t kMaxUsers = 25'000;
 constexpr std::size_t kMaxStreams = 64;
 constexpr std::size_t kMaxModes = 64;
 constexpr std::size_t kBinaryHeader = 3;

@@ -9,7 +9,6 @@ namespace {
 constexpr Time kVerdictTimeout = 10s;
 constexpr Time kResumeTimeout = 60s;
 constexpr Time kGoodService = 60s;
-constexpr std::uint32_t kMaxResumeTries = 3;
 
 }  // namespace
 

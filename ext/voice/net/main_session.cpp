@@ -13,7 +13,7 @@ namespace dv::voice {
 namespace {
 
 // GUILD_CREATE of a big guild is megabytes.
-constexpr std::size_t kMaxPayload = 16 * 1024 * 1024;
+constexpr std::size_t kMaxMainPayload = 16 * 1024 * 1024;
 
 // Outlives the sessions, and is one for all of the process: Discord counts a token's Identifies by
 // the day. By the same digest. Touched on the loop only; there is one loop at a time.
@@ -194,7 +194,7 @@ void MainSession::open_socket(const std::string &url) {
   WebSocketOptions options;
   options.url = url;
   options.trust = trust_;
-  options.max_payload = kMaxPayload;
+  options.max_payload = kMaxMainPayload;
   socket_ = std::make_unique<WebSocket>(loop_, options, std::move(events));
 }
 

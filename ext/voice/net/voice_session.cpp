@@ -11,7 +11,7 @@ namespace dv::voice {
 namespace {
 
 // DAVE messages of a call of hundreds of members are some 100 KiB.
-constexpr std::size_t kMaxPayload = 1024 * 1024;
+constexpr std::size_t kMaxVoicePayload = 1024 * 1024;
 // The watchdog counts in seconds; a wake-up of the loop per receive call would cost more than it.
 constexpr Time kHintInterval = 250ms;
 constexpr std::uint8_t kOpusPayloadType = 120;
@@ -251,7 +251,7 @@ void VoiceSession::connect_voice(const std::string &url) {
   WebSocketOptions options;
   options.url = url;
   options.trust = trust_;
-  options.max_payload = kMaxPayload;
+  options.max_payload = kMaxVoicePayload;
   options.connect_timeout = config_.voice.timeout;
   socket_ = std::make_unique<WebSocket>(loop_, options, std::move(events));
 }
