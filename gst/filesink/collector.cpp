@@ -13,7 +13,7 @@ GST_DEBUG_CATEGORY_EXTERN(discordfilesink_debug);
 
 namespace {
 
-GstStaticPadTemplate sink_template =
+GstStaticPadTemplate track_template =
     GST_STATIC_PAD_TEMPLATE("sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS_ANY);
 
 struct State {
@@ -128,7 +128,7 @@ static void dv_track_collector_init(DvTrackCollector *self) {
 static void dv_track_collector_class_init(DvTrackCollectorClass *klass) {
   G_OBJECT_CLASS(klass)->finalize = dv_track_collector_finalize;
   auto element = GST_ELEMENT_CLASS(klass);
-  gst_element_class_add_static_pad_template(element, &sink_template);
+  gst_element_class_add_static_pad_template(element, &track_template);
   gst_element_class_set_static_metadata(element, "Track collector", "Sink/File/Audio",
                                         "Frames of many SSRCs into the tracks of one recording",
                                         "gst-discord-voice");
@@ -154,7 +154,7 @@ std::shared_ptr<dv::Recording> dv_track_collector_recording(DvTrackCollector *se
 }
 
 GstPad *dv_track_collector_add_pad(DvTrackCollector *self, guint32 ssrc, bool decoded) {
-  GstPadTemplate *templ = gst_static_pad_template_get(&sink_template);
+  GstPadTemplate *templ = gst_static_pad_template_get(&track_template);
   GstPad *pad = gst_pad_new_from_template(templ, nullptr);
   gst_object_unref(templ);
   auto *intake = new dv::FrameIntake(ssrc, decoded);

@@ -9,7 +9,7 @@ namespace dv {
 namespace {
 // Between words nobody stops speaking.
 constexpr Time kPause = 250ms;
-constexpr Time kPiece = 10s;
+constexpr Time kLongSpeech = 10s;
 // Sample positions are no whole nanoseconds.
 constexpr Time kSeam{1000};
 // A jump of numbers by more than this is a new start of the sender, not a loss.
@@ -57,7 +57,8 @@ std::vector<Stretch> SpurtTracker::add(const Frame &frame) {
   }
   if (speech_ && frame.start - speech_->end > kPause) end_speech(out);
   if (!frame.silence && !frame.concealed) {
-    if (speech_ && frame.start - speech_->end < kSeam && speech_->end - speech_->start >= kPiece) {
+    if (speech_ && frame.start - speech_->end < kSeam &&
+        speech_->end - speech_->start >= kLongSpeech) {
       end_speech(out);
     }
     add_speech(frame);

@@ -5,8 +5,8 @@
 #include "gst/reorder/reorder_stream.hpp"
 
 namespace {
-enum { PROP_0, PROP_SSRC, PROP_USER_ID, PROP_STATS, N_PROPS };
-GParamSpec *props[N_PROPS];
+enum { PAD_PROP_0, PAD_PROP_SSRC, PAD_PROP_USER_ID, PAD_PROP_STATS, N_PAD_PROPS };
+GParamSpec *pad_props[N_PAD_PROPS];
 }  // namespace
 
 struct _GstReorderPad {
@@ -42,13 +42,13 @@ static void dv_reorder_pad_get_property(GObject *object, guint id, GValue *value
                                         GParamSpec *pspec) {
   auto self = DV_REORDER_PAD(object);
   switch (id) {
-    case PROP_SSRC:
+    case PAD_PROP_SSRC:
       g_value_set_uint(value, (*self->stream)->ssrc);
       break;
-    case PROP_USER_ID:
+    case PAD_PROP_USER_ID:
       g_value_set_uint64(value, (*self->stream)->user);
       break;
-    case PROP_STATS:
+    case PAD_PROP_STATS:
       g_value_take_boxed(value, pad_stats(self));
       break;
     default:
@@ -74,21 +74,21 @@ static void dv_reorder_pad_class_init(GstReorderPadClass *klass) {
   /**
    * GstReorderPad:ssrc: Since: 0.1
    */
-  props[PROP_SSRC] = g_param_spec_uint("ssrc", "SSRC", "RTP synchronisation source of this pad", 0,
-                                       G_MAXUINT, 0, flags);
+  pad_props[PAD_PROP_SSRC] = g_param_spec_uint(
+      "ssrc", "SSRC", "RTP synchronisation source of this pad", 0, G_MAXUINT, 0, flags);
   /**
    * GstReorderPad:user-id: Since: 0.1
    */
-  props[PROP_USER_ID] = g_param_spec_uint64(
+  pad_props[PAD_PROP_USER_ID] = g_param_spec_uint64(
       "user-id", "User Id", "Numeric id of the user who speaks on this pad, 0 if not known (yet)",
       0, G_MAXUINT64, 0, flags);
   /**
    * GstReorderPad:stats: Since: 0.1
    */
-  props[PROP_STATS] =
+  pad_props[PAD_PROP_STATS] =
       g_param_spec_boxed("stats", "Statistics", "Counters of this SSRC, as in the element's stats",
                          GST_TYPE_STRUCTURE, flags);
-  g_object_class_install_properties(object_class, N_PROPS, props);
+  g_object_class_install_properties(object_class, N_PAD_PROPS, pad_props);
   gst_type_mark_as_plugin_api(DV_TYPE_REORDER_PAD, static_cast<GstPluginAPIFlags>(0));
 }
 
