@@ -12,7 +12,7 @@ namespace dv::server {
 using nlohmann::json;
 
 namespace {
-constexpr Time kTick = 5ms;
+constexpr Time kFrameTick = 5ms;
 /** An overtaken packet waits no longer than this for those that shall overtake it. */
 constexpr Time kOvertakeLimit = 100ms;
 }  // namespace
@@ -35,7 +35,7 @@ Call::Call(Core &core, GuildId guild, ChannelId channel)
     if (const auto known = place->channels.find(channel); known != place->channels.end())
       stage = known->second.type == 13;
   if (core_.config.dave && !stage) room_ = std::make_unique<Room>(core_, *this, channel);
-  timer_ = core_.loop.every(kTick, [this] { tick(); });
+  timer_ = core_.loop.every(kFrameTick, [this] { tick(); });
 }
 
 Call::~Call() {

@@ -32,19 +32,19 @@ json freeze_voice(Core &core, const json &c) {
   return for_a_while(core, c, 30, core.voice.freeze_all(id_of(c, "user")));
 }
 
-WsServer &chosen(Core &core, const json &c) {
+WsServer &chosen_server(Core &core, const json &c) {
   return c.value("what", "voice") == "main" ? core.main.server() : *core.voice.current()->server;
 }
 
 json refuse(Core &core, const json &c) {
-  WsServer &server = chosen(core, c);
+  WsServer &server = chosen_server(core, c);
   server.stop_listening();
   return for_a_while(core, c, 5, [&server] { server.resume_listening(); });
 }
 
 /** `certificate`: one that must be refused; without it the answer is no TLS at all. */
 json break_tls(Core &core, const json &c) {
-  WsServer &server = chosen(core, c);
+  WsServer &server = chosen_server(core, c);
   if (!c.contains("certificate")) {
     if (!server.talk_nonsense()) return command_failed("can not listen");
     return for_a_while(core, c, 5, [&server] { server.resume_listening(); });

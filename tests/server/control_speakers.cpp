@@ -13,15 +13,15 @@ using nlohmann::json;
 
 namespace {
 
-struct Chosen {
+struct ChosenSpeaker {
   Call *call;
   Speaker *speaker;
 };
 
 /** The speaker of the field `user`, or all of them if there is none. */
-std::vector<Chosen> chosen(Core &core, const json &command) {
+std::vector<ChosenSpeaker> chosen_speakers(Core &core, const json &command) {
   const UserId user = id_of(command, "user");
-  std::vector<Chosen> found;
+  std::vector<ChosenSpeaker> found;
   for (auto &[where, call] : core.calls())
     for (auto &speaker : call->speakers())
       if (user == 0 || speaker->user() == user) found.push_back({call.get(), speaker.get()});
@@ -47,7 +47,7 @@ FaultSettings merged(FaultSettings s, const json &c) {
 }
 
 json fault(Core &core, const json &command) {
-  const auto found = chosen(core, command);
+  const auto found = chosen_speakers(core, command);
   if (found.empty()) return command_failed("no such speaker");
   for (const auto &[call, speaker] : found) {
     speaker->faults.set(merged(speaker->faults.settings(), command));
@@ -75,7 +75,7 @@ json fault(Core &core, const json &command) {
 }
 
 json speak(Core &core, const json &command) {
-  const auto found = chosen(core, command);
+  const auto found = chosen_speakers(core, command);
   if (found.empty()) return command_failed("no such speaker");
   const Time delay = std::chrono::milliseconds(command.value("delay-ms", 0));
   for (const auto &[call, speaker] : found) call->start_speaking(*speaker, delay);
@@ -83,12 +83,12 @@ json speak(Core &core, const json &command) {
 }
 
 json stop_speaking(Core &core, const json &command) {
-  for (const auto &[call, speaker] : chosen(core, command)) speaker->stop(Loop::now());
+  for (const auto &[call, speaker] : chosen_speakers(core, command)) speaker->stop(Loop::now());
   return command_done();
 }
 
 json ssrc_change(Core &core, const json &command) {
-  const auto found = chosen(core, command);
+  const auto found = chosen_speakers(core, command);
   if (found.size() != 1) return command_failed("needs one user");
   const Ssrc ssrc = command.value("ssrc", core.voice.new_ssrc());
   found[0].call->change_ssrc(*found[0].speaker, ssrc, command.value("rejoin", false));
@@ -110,7 +110,7 @@ json ssrc_takeover(Core &core, const json &command) {
 }
 
 json video(Core &core, const json &command) {
-  for (const auto &[call, speaker] : chosen(core, command))
+  for (const auto &[call, speaker] : chosen_speakers(core, command))
     call->announce_video(*speaker, command.value("on", true));
   return command_done();
 }
@@ -131,7 +131,7 @@ json garbage(Core &core, const json &command) {
 
 json stats(Core &core, const json &) {
   json speakers = json::array(), sessions = json::array();
-  for (const auto &[call, s] : chosen(core, json::object()))
+  for (const auto &[call, s] : chosen_speakers(core, json::object()))
     speakers.push_back({{"user_id", std::to_string(s->user())},
                         {"ssrc", s->ssrc()},
                         {"talking", s->talking()},

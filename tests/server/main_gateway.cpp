@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxClientMessage = 4096;
 constexpr std::size_t kMaxMessagesPerMinute = 120;
-constexpr std::size_t kReplay = 4096;
+constexpr std::size_t kMainReplay = 4096;
 constexpr std::uint64_t kIntentGuilds = 1 << 0;
 constexpr std::uint64_t kPrivileged = 1 << 1 | 1 << 8 | 1 << 15;
 constexpr std::uint64_t kKnownIntents = (1U << 26) - 1;
@@ -320,7 +320,7 @@ void MainGateway::send_dispatch(MainSession &session, const char *name, const js
   std::string text = json{{"op", 0}, {"t", name}, {"s", number}, {"d", data}}.dump();
   if (session.connection) session.connection->send_text(text);
   session.sent.emplace_back(number, std::move(text));
-  if (session.sent.size() > kReplay) session.sent.pop_front();
+  if (session.sent.size() > kMainReplay) session.sent.pop_front();
 }
 
 void MainGateway::dispatch(GuildId guild_id, const char *name, const json &data,

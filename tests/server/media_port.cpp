@@ -2,7 +2,6 @@
 #include "tests/server/media_port.hpp"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -10,11 +9,11 @@
 
 #include "tests/server/call.hpp"
 #include "tests/server/core.hpp"
+#include "tests/server/udp_socket.hpp"
 
 namespace dv::server {
 
 namespace {
-constexpr int kBuffer = 8 << 20;
 constexpr int kPerWakeup = 256;
 constexpr std::uint32_t kPing = 0x1337cafe;
 constexpr std::uint32_t kPong = 0x1337f00d;
@@ -29,12 +28,9 @@ MediaPort::~MediaPort() {
 }
 
 bool MediaPort::open() {
-  socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  socket_ = open_udp_socket();
   if (socket_ < 0) return false;
-  setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
-  setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
-  sockaddr_in address{.sin_family = AF_INET};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
   if (bind(socket_, reinterpret_cast<sockaddr *>(&address), size) != 0) return false;
   getsockname(socket_, reinterpret_cast<sockaddr *>(&address), &size);

@@ -1,32 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/server/nat.hpp"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/server/udp_socket.hpp"
 
 namespace dv::server {
 
 namespace {
 
-constexpr int kBuffer = 8 << 20;
 constexpr std::size_t kMaxDatagram = 4096;
-
-int open_socket() {
-  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (socket < 0) return socket;
-  setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
-  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
-  return socket;
-}
-
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{.sin_family = AF_INET};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
 }  // namespace
 
 Nat::~Nat() {
@@ -36,7 +19,7 @@ Nat::~Nat() {
 }
 
 bool Nat::open() {
-  inside_ = open_socket();
+  inside_ = open_udp_socket();
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
   if (inside_ < 0 || bind(inside_, reinterpret_cast<sockaddr *>(&address), size) != 0) return false;
@@ -57,7 +40,7 @@ void Nat::rebind() {
 Nat::Outside *Nat::mapping(const sockaddr_in &client) {
   const auto [it, made] = outside_.try_emplace({client.sin_addr.s_addr, client.sin_port});
   if (!made) return &it->second;
-  Outside outside{.socket = open_socket()};
+  Outside outside{.socket = open_udp_socket()};
   const sockaddr_in server = loopback(server_port_);
   if (outside.socket < 0 ||
       connect(outside.socket, reinterpret_cast<const sockaddr *>(&server), sizeof server) != 0) {

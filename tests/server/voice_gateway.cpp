@@ -17,7 +17,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t kReplay = 2048;
+constexpr std::size_t kVoiceReplay = 2048;
 constexpr Time kResumable = 120s;
 constexpr int kOldestVersion = 4;
 
@@ -40,7 +40,7 @@ void VoiceSession::send(int op, const json &data, bool numbered) {
   const std::string text = message.dump();
   if (!is_withheld(op) && connection) connection->send_text(text);
   sent.push_back({seq, false, Bytes(text.begin(), text.end())});
-  if (sent.size() > kReplay) sent.pop_front();
+  if (sent.size() > kVoiceReplay) sent.pop_front();
 }
 
 void VoiceSession::send_binary(std::uint8_t op, ByteView payload) {
@@ -49,7 +49,7 @@ void VoiceSession::send_binary(std::uint8_t op, ByteView payload) {
   out.u16(seq).u8(op).put(payload);
   if (!is_withheld(op) && connection) connection->send_binary(out.bytes());
   sent.push_back({seq, true, out.release()});
-  if (sent.size() > kReplay) sent.pop_front();
+  if (sent.size() > kVoiceReplay) sent.pop_front();
 }
 
 VoiceGateway::VoiceGateway(Core &core) : core_(core) {}
