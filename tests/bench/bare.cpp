@@ -4,8 +4,6 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "ext/chain/receive_chain.hpp"
 #include "ext/crypto/dave/media_decryptor.hpp"
@@ -25,11 +23,6 @@ class CountingSink : public ChainSink {
   void lost(SessionId, Ssrc, std::uint64_t, std::uint64_t, std::uint64_t) override { ++bad; }
   std::size_t bad = 0;
 };
-
-[[noreturn]] void broken(const char *what) {
-  std::fprintf(stderr, "bench: %s\n", what);
-  std::exit(1);
-}
 
 struct FreeContext {
   void operator()(EVP_CIPHER_CTX *context) const { EVP_CIPHER_CTX_free(context); }

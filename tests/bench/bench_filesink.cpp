@@ -5,7 +5,6 @@
 #include <gst/gst.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,11 +18,6 @@
 
 namespace dv::bench {
 namespace {
-
-[[noreturn]] void broken(const std::string &what) {
-  std::fprintf(stderr, "bench: %s\n", what.c_str());
-  std::exit(2);
-}
 
 struct Plan {
   std::string directory, format;

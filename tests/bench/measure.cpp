@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <sstream>
@@ -46,6 +47,11 @@ double kib_after(std::ifstream &in, const std::string &name) {
 }
 
 }  // namespace
+
+void broken(const std::string &what) {
+  std::fprintf(stderr, "bench: %s\n", what.c_str());
+  std::exit(2);
+}
 
 std::int64_t wall_ns() { return read_clock(CLOCK_MONOTONIC); }
 std::int64_t own_cpu_ns() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }

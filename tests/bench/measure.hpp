@@ -8,6 +8,9 @@
 
 namespace dv::bench {
 
+/** There is nothing to measure. Exit code 2. */
+[[noreturn]] void broken(const std::string &what);
+
 /** CLOCK_MONOTONIC, nanoseconds. */
 std::int64_t wall_ns();
 /** User and system time of this process, all threads, nanoseconds. */

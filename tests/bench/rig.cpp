@@ -2,8 +2,6 @@
 #include "tests/bench/rig.hpp"
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <thread>
 
 #include "gst/glue/frame_meta.hpp"
@@ -15,11 +13,6 @@ namespace {
 
 constexpr std::size_t kReceived = 32;  // datagrams that one receive call brings, at most
 constexpr auto kPatience = std::chrono::seconds(60);
-
-[[noreturn]] void broken(const char *what) {
-  std::fprintf(stderr, "bench: %s\n", what);
-  std::exit(1);
-}
 
 Rig *rig_of(GstPad *pad) { return static_cast<Rig *>(gst_pad_get_element_private(pad)); }
 
@@ -120,9 +113,9 @@ void Rig::eos_and_wait() {
     if (!ended_.wait_for(lock, kPatience, [this] { return eos_; })) broken("EOS does not come out");
   }
   if (!recorder_) return;
-  const Ref<GstMessage> end(gst_bus_timed_pop_filtered(
-      bus_.get(), 60 * GST_SECOND,
-      static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR)));
+  const Ref<GstMessage> end(
+      gst_bus_timed_pop_filtered(bus_.get(), 60 * GST_SECOND,
+                                 static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR)));
   if (!end || GST_MESSAGE_TYPE(end.get()) != GST_MESSAGE_EOS) broken("the files do not end");
 }
 
@@ -181,8 +174,7 @@ void Rig::note(GstBuffer *buffer, std::int64_t now) {
 GstFlowReturn Rig::take_buffer(GstPad *pad, GstObject *, GstBuffer *raw) {
   Rig *rig = rig_of(pad);
   const Ref<GstBuffer> buffer(raw);
-  if (rig->onward_ &&
-      gst_pad_push(rig->onward_.get(), gst_buffer_ref(raw)) != GST_FLOW_OK) {
+  if (rig->onward_ && gst_pad_push(rig->onward_.get(), gst_buffer_ref(raw)) != GST_FLOW_OK) {
     broken("discordfilesink takes no more");
   }
   rig->note(raw, wall_ns());

@@ -6,8 +6,10 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "ext/wire/ids.hpp"
 #include "gst/glue/ref.hpp"
 
 // Last: gst-check has a macro named like members of std.

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <thread>
-
 #include "tests/elements/reorder/support.hpp"
 
 using dvtest::Bench;

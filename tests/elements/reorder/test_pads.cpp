@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "ext/wire/ids.hpp"
 #include "gst/glue/frame_meta.hpp"
 #include "gst/glue/source_info.hpp"
 #include "tests/elements/reorder/support.hpp"

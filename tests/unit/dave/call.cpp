@@ -8,6 +8,12 @@ namespace dv::test {
 
 using namespace dave;
 
+Bytes with_id(std::uint16_t id, const Bytes &message) {
+  Writer w;
+  w.u16(id).put(message);
+  return w.release();
+}
+
 Call::Call(ChannelId channel, std::uint64_t seed)
     : channel_(channel),
       group_id_(mls::identity_of(channel)),

@@ -22,6 +22,9 @@ struct Answer {
 };
 using Answers = std::vector<Answer>;
 
+/** What ops 29 and 30 carry: a transition id, then the commit or the Welcome. */
+Bytes with_id(std::uint16_t id, const Bytes &message);
+
 /** A client of the call, of whatever make. */
 class Participant {
  public:

@@ -6,9 +6,11 @@
 #include "ext/crypto/dave/session.hpp"
 #include "ext/crypto/mls/delivery.hpp"
 #include "ext/crypto/mls/group.hpp"
+#include "tests/unit/dave/call.hpp"
 
 using namespace dv;
 using namespace dv::dave;
+using dv::test::with_id;
 
 namespace {
 
@@ -39,12 +41,6 @@ int json(const Actions &actions, std::uint8_t op) {
     id = j->transition_id;
   }
   return id;
-}
-
-Bytes with_id(std::uint16_t id, const Bytes &message) {
-  Writer w;
-  w.u16(id).put(message);
-  return w.release();
 }
 
 struct Gateway {

@@ -8,6 +8,7 @@
 #include "ext/crypto/mls/delivery.hpp"
 #include "ext/crypto/mls/group.hpp"
 #include "tests/support/memory_scan.hpp"
+#include "tests/unit/dave/call.hpp"
 
 using namespace dv;
 using namespace dv::dave;
@@ -21,12 +22,6 @@ const Bytes *sent(const Actions &actions, std::uint8_t op) {
     if (b != nullptr && b->op == op) return &b->payload;
   }
   return nullptr;
-}
-
-Bytes with_id(std::uint16_t id, const Bytes &message) {
-  Writer w;
-  w.u16(id).put(message);
-  return w.release();
 }
 
 std::unique_ptr<Session> session_of(UserId self, const mls::ProposalSigner &signer,

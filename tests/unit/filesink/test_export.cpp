@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "export_support.hpp"
 #include "gst/filesink/export/export.hpp"
 #include "gst/filesink/export/formats.hpp"
 #include "gst/filesink/export/text.hpp"
@@ -65,8 +66,6 @@ Session session_of(const std::string &text) {
   CHECK(log.bad_lines == 0);
   return log.sessions[0];
 }
-
-std::string as_is(const MediaFile &file) { return file.path; }
 
 std::string between(const std::string &text, const std::string &from, const std::string &to,
                     std::size_t at = 0) {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "export_support.hpp"
 #include "gst/filesink/export/export.hpp"
 #include "gst/filesink/export/formats.hpp"
 #include "gst/filesink/export/text.hpp"
@@ -24,19 +25,19 @@ using namespace dv::exporter;
 
 namespace {
 
-constexpr std::size_t kNames = 10000;
+constexpr std::size_t kNameCount = 10000;
 
 /** Valid UTF-8, as everything that came through JSON is; otherwise as bad as it gets. */
 std::vector<std::string> hostile_names() {
   static const std::vector<std::string> pieces = {
-      "/",  "..", "\\",  "%u",   "%2e",      "\n",  "\r\n",     "\t",       "\x01",
-      "\"", "'",  "`",   "<",    ">",        "</",  "<script>", "-->",      "&amp;",
-      "&",  ";",  "|",   "$(x)", "=1+1",     ",",   "{",        "}",        "\x7f",
-      " ",  "-",  ".",   "CON",  "\u202e",   "\u200b", "\u2028", "\U0001F98A", "e\u0301",
-      "\uFFFD", "a", "Z", "9", "_", "<v x>", "|track", ">\n  <TRACK", "\u0085"};
+      "/",      "..", "\\", "%u",   "%2e",    "\n",     "\r\n",     "\t",          "\x01",
+      "\"",     "'",  "`",  "<",    ">",      "</",     "<script>", "-->",         "&amp;",
+      "&",      ";",  "|",  "$(x)", "=1+1",   ",",      "{",        "}",           "\x7f",
+      " ",      "-",  ".",  "CON",  "\u202e", "\u200b", "\u2028",   "\U0001F98A",  "e\u0301",
+      "\uFFFD", "a",  "Z",  "9",    "_",      "<v x>",  "|track",   ">\n  <TRACK", "\u0085"};
   std::mt19937 random(7);
   std::vector<std::string> names;
-  while (names.size() < kNames) {
+  while (names.size() < kNameCount) {
     std::string name;
     for (auto n = 1 + random() % 12; n > 0; --n) name += pieces[random() % pieces.size()];
     names.push_back(std::move(name));
@@ -132,8 +133,6 @@ std::size_t count_of(const std::string &text, char c) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), c));
 }
 
-std::string as_is(const MediaFile &file) { return file.path; }
-
 }  // namespace
 
 TEST_CASE("ten thousand hostile names: every file is inside the directory and private") {
@@ -199,9 +198,7 @@ TEST_CASE("ten thousand hostile names come back exactly from the index and every
   same(csv_names(csv(session)), exactly);
   const std::string rpp = reaper_project(session, as_is);
   same(each(all_between(rpp, " name ", "\n"),
-            [](const std::string &text) {
-              return nlohmann::json::parse(text).get<std::string>();
-            }),
+            [](const std::string &text) { return nlohmann::json::parse(text).get<std::string>(); }),
        exactly);
   CHECK(count_of(rpp, '\n') == 5 + 13 * names.size());
   // Formats without escapes: control characters are spaces, nothing else changes.

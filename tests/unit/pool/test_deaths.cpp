@@ -14,8 +14,8 @@ using Hook = worker::TestHook;
 
 namespace {
 
-struct Pooled {
-  explicit Pooled(PoolConfig pool = test_config(), const ChainConfig &config = {},
+struct Mortal {
+  explicit Mortal(PoolConfig pool = test_config(), const ChainConfig &config = {},
                   bool live = false)
       : engine(WorkerPool::open(name, pool, config, live, recorder)), feed(*engine) {}
   void finish() {
@@ -54,7 +54,7 @@ TEST_CASE("killed under load: no frame is lost, order stays, sound goes on") {
   // Decoders of this mode forget within the packets that a successor is primed with. Those of
   // speech at low rates never forget a steady tone quite, which is no matter of losing anything.
   Talk talk(8, KeyStore::next_session_id(), false, false);
-  Pooled pooled(test_config(2));
+  Mortal pooled(test_config(2));
   pooled.feed.keys(talk.keys);
   std::vector<Datagram> all;
   for (int part = 0; part < 6; ++part) {
@@ -78,7 +78,7 @@ TEST_CASE("killed under load: no frame is lost, order stays, sound goes on") {
 
 TEST_CASE("streams of other workers are untouched by a death") {
   Talk talk(4);
-  Pooled pooled(test_config(2));
+  Mortal pooled(test_config(2));
   pooled.feed.keys(talk.keys);
   std::vector<Datagram> all = talk.rounds(50);
   pooled.feed.submit(all);
@@ -100,7 +100,7 @@ TEST_CASE("a worker that is stopped is replaced, and nothing is lost") {
   auto config = test_config(1);
   config.reply_timeout = 400ms;
   Talk talk(3);
-  Pooled pooled(config);
+  Mortal pooled(config);
   pooled.feed.keys(talk.keys);
   pooled.feed.submit(talk.rounds(20));
   pooled.signal_all(SIGSTOP);
@@ -114,7 +114,7 @@ TEST_CASE("a worker that runs in circles is replaced") {
   auto config = test_config(1);
   config.reply_timeout = 400ms;
   Talk talk(1);
-  Pooled pooled(config);
+  Mortal pooled(config);
   pooled.feed.keys(talk.keys);
   pooled.feed.submit(talk.rounds(10));
   pooled.answered();
@@ -127,7 +127,7 @@ TEST_CASE("a worker that runs in circles is replaced") {
 
 TEST_CASE("a packet that kills its decoder costs itself only") {
   Talk talk(3);
-  Pooled pooled(test_config(1));
+  Mortal pooled(test_config(1));
   pooled.feed.keys(talk.keys);
   std::vector<Datagram> all = talk.rounds(10);
   pooled.feed.submit(all);
@@ -150,7 +150,7 @@ TEST_CASE("a worker that eats memory hits its limit and is replaced" * doctest::
   auto config = test_config(1);
   config.memory_limit = std::uint64_t{96} << 20;
   Talk talk(1);
-  Pooled pooled(config);
+  Mortal pooled(config);
   pooled.feed.keys(talk.keys);
   pooled.feed.submit(talk.rounds(10));
   pooled.answered();
@@ -164,7 +164,7 @@ TEST_CASE("a worker that eats memory hits its limit and is replaced" * doctest::
 TEST_CASE("a mad worker harms nobody: no crash, no sound in the wrong stream") {
   Talk talk(3);
   const auto config = test_config(1);
-  Pooled pooled(config);
+  Mortal pooled(config);
   pooled.feed.keys(talk.keys);
   std::vector<Datagram> all = talk.rounds(10);
   pooled.feed.submit(all);
@@ -190,7 +190,7 @@ TEST_CASE("a mad worker harms nobody: no crash, no sound in the wrong stream") {
 
 TEST_CASE("workers that die before they do anything end in a clear error") {
   Talk talk(1);
-  Pooled pooled(test_config(1));
+  Mortal pooled(test_config(1));
   pooled.hook({Hook::Action::crash_now}, true);
   pooled.feed.keys(talk.keys);
   pooled.feed.submit(talk.rounds(5));
@@ -204,7 +204,7 @@ TEST_CASE("each forbidden act ends the worker that tries it") {
   for (std::uint64_t act = 0; act < worker::kForbiddenCount; ++act) {
     CAPTURE(worker::kForbiddenActs[act]);
     Talk talk(1);
-    Pooled pooled(test_config(1));
+    Mortal pooled(test_config(1));
     pooled.feed.keys(talk.keys);
     pooled.feed.submit(talk.rounds(10));
     pooled.answered();
@@ -228,7 +228,7 @@ TEST_CASE("a repeated packet is known as such after its worker died") {
     ChainConfig config;
     config.decode = decode;
     Talk talk(1);
-    Pooled pooled(test_config(1), config);
+    Mortal pooled(test_config(1), config);
     pooled.feed.keys(talk.keys);
     const auto all = talk.rounds(10);
     pooled.feed.submit(all);
@@ -244,7 +244,7 @@ TEST_CASE("a repeated packet is known as such after its worker died") {
 
 TEST_CASE("keys are as old for a successor as they were for the worker that died") {
   Talk talk(1, KeyStore::next_session_id(), true);
-  Pooled pooled(test_config(1));
+  Mortal pooled(test_config(1));
   pooled.feed.keys(talk.keys);
   pooled.feed.submit(talk.rounds(10));
   pooled.answered();
@@ -262,7 +262,7 @@ TEST_CASE("keys are as old for a successor as they were for the worker that died
 
 TEST_CASE("an idle worker ends, and its streams go on in the next one") {
   Talk talk(2, KeyStore::next_session_id(), true, false);
-  Pooled pooled(test_config(1));
+  Mortal pooled(test_config(1));
   pooled.feed.keys(talk.keys);
   auto all = talk.rounds(30);
   pooled.feed.submit(all);

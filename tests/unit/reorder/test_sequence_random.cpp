@@ -14,7 +14,7 @@
 // The reference model knows the whole history: it is a list of (number, arrival) per speaker, and
 // the promises are checked against it frame by frame.
 
-namespace dv {
+namespace dv::random_test {
 namespace {
 
 constexpr Time kLatency = 120ms;
@@ -59,10 +59,10 @@ std::vector<Packet> make_traffic(std::mt19937_64 &random, int speakers, int fram
 }
 
 void note(Speaker &s, Time now) {
+  using Action = SequenceBuffer<std::uint64_t>::Action;
   for (auto &a : s.actions) {
-    using Kind = SequenceBuffer<std::uint64_t>::Action::Kind;
-    if (a.kind == Kind::deliver) s.out.emplace_back(a.item, now);
-    if (a.kind == Kind::lost) s.lost_declared += a.count;
+    if (a.kind == Action::Kind::deliver) s.out.emplace_back(a.item, now);
+    if (a.kind == Action::Kind::lost) s.lost_declared += a.count;
   }
   s.actions.clear();
 }
@@ -157,4 +157,4 @@ TEST_CASE("seed rules: a random stream is strictly increasing, nothing twice, al
   }
 }
 
-}  // namespace dv
+}  // namespace dv::random_test

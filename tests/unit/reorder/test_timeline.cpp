@@ -16,7 +16,7 @@
 // Speakers with known truth, a simulated network, the sequence rules and the timeline: where a
 // frame is placed is compared with when it was sent (plus the constant least delay of the network).
 
-namespace dv {
+namespace dv::timeline_test {
 namespace {
 
 constexpr Time kDelay = 37ms;
@@ -491,4 +491,4 @@ TEST_CASE("timeline: hostile timestamps neither overlap nor run away") {
   CHECK(popped == 200000);
 }
 
-}  // namespace dv
+}  // namespace dv::timeline_test

@@ -388,4 +388,10 @@ void FakeDiscord::on_udp(const Bytes &datagram) {
   });
 }
 
+std::size_t count_op(const std::vector<Json> &sent, int op) {
+  std::size_t n = 0;
+  for (const auto &message : sent) n += message["op"] == op;
+  return n;
+}
+
 }  // namespace dv::voice::test

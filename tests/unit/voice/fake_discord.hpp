@@ -129,4 +129,7 @@ class FakeDiscord {
   bool pumping_ = false;
 };
 
+/** How many of these messages have that opcode. */
+std::size_t count_op(const std::vector<Json> &sent, int op);
+
 }  // namespace dv::voice::test

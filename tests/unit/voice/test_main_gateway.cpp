@@ -7,16 +7,6 @@ using namespace dv;
 using namespace dv::voice;
 using namespace dv::voice::test;
 
-namespace {
-
-std::size_t count_op(const std::vector<Json> &sent, int op) {
-  std::size_t n = 0;
-  for (const auto &message : sent) n += message["op"] == op;
-  return n;
-}
-
-}  // namespace
-
 TEST_CASE("every close code of the main gateway gets its reaction") {
   enum class Want { resume, new_session, fatal };
   struct Row {

@@ -11,12 +11,6 @@ using namespace dv::voice::test;
 
 namespace {
 
-std::size_t count_op(const std::vector<Json> &sent, int op) {
-  std::size_t n = 0;
-  for (const auto &message : sent) n += message["op"] == op;
-  return n;
-}
-
 enum class Want { resume, new_session, once, few, verdict, fatal };
 struct Row {
   CloseCode code;
