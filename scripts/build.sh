@@ -18,7 +18,9 @@ if [ ! -f "$build/build.ninja" ]; then
   if command -v ccache >/dev/null; then
     export CXX=${CXX:-ccache g++} CCACHE_NOHASHDIR=1
   fi
-  meson setup "$build" "${options[@]}" >"$build.log" 2>&1 || {
+  # Most of the time goes into the same headers again and again: sources are compiled several at once.
+  # Options of the caller come later and win; for daily work on a file, -Dunity=off.
+  meson setup "$build" -Dunity=on -Dunity_size=8 "${options[@]}" >"$build.log" 2>&1 || {
     echo "error: meson could not configure; its last words:" >&2
     tail -n 20 "$build.log" >&2
     exit 1

@@ -33,8 +33,8 @@ if [ ! -f "$build/build.ninja" ]; then
   fi
   # Undefined behaviour ends the process: a worker has an empty environment that could ask for it.
   # Without optimisation, since instrumented code takes gcc four times as long with it.
-  meson setup "$build" -Db_sanitize=$sanitize -Db_lundef=false -Doptimization=0 \
-    -Dcpp_args='-fno-sanitize-recover=all -g1' >/dev/null
+  meson setup "$build" -Dunity=on -Dunity_size=8 -Db_sanitize=$sanitize -Db_lundef=false \
+    -Doptimization=0 -Dcpp_args='-fno-sanitize-recover=all -g1' >/dev/null
 fi
 library=$(g++ -print-file-name=$library)
 # The registry is made beforehand: plugins that a test loads only to look at them leak.

@@ -23,8 +23,8 @@ fi
 
 # A failed check of UBSan must end the target, else it is only a line in the log.
 if [ ! -f "$build/build.ninja" ]; then
-  CXX=clang++ CXXFLAGS=-fno-sanitize-recover=all meson setup "$build" -Dfuzz=true \
-    -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+  CXX=clang++ CXXFLAGS=-fno-sanitize-recover=all meson setup "$build" -Dunity=on -Dunity_size=8 \
+    -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 fi
 ninja -C "$build" "${names[@]/#/tests/fuzz/fuzz_}" >"$build/build.log" || {
   tail -n 40 "$build/build.log" >&2
