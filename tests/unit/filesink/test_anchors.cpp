@@ -14,7 +14,7 @@ namespace {
 constexpr Time kFrame = 20ms;
 
 /** Frames of one stream that follow each other, 20 ms each. */
-struct Stretch {
+struct Run {
   unsigned frames;
   Time at;            // of the first one
   std::uint32_t rtp;  // the same
@@ -26,13 +26,13 @@ struct Stretch {
 
 struct Case {
   const char *what;
-  std::vector<Stretch> stretches;
+  std::vector<Run> stretches;
   std::vector<Time> anchors;  // their `at`
 };
 
-std::vector<Time> anchors_of(AnchorTracker &tracker, const std::vector<Stretch> &stretches) {
+std::vector<Time> anchors_of(AnchorTracker &tracker, const std::vector<Run> &stretches) {
   std::vector<Time> found;
-  for (const Stretch &s : stretches) {
+  for (const Run &s : stretches) {
     for (unsigned i = 0; i < s.frames; ++i) {
       Anchor a{42, 1, s.ssrc, s.rtp + i * 960};
       a.at = s.at + i * (kFrame + kFrame * s.ppm / 1000000);
@@ -88,7 +88,7 @@ TEST_CASE("which frames become anchors") {
 TEST_CASE("whatever comes, a stream has no more than one in a second") {
   AnchorTracker tracker;
   std::uint32_t noise = 1;
-  std::vector<Stretch> stretches;
+  std::vector<Run> stretches;
   for (unsigned i = 0; i < 5000; ++i) {
     noise = noise * 1664525 + 1013904223;
     stretches.push_back({1, kFrame * i, noise, noise % 2 * 7s, noise % 3 == 0});
@@ -100,7 +100,7 @@ TEST_CASE("whatever comes, a stream has no more than one in a second") {
 
 TEST_CASE("streams are bounded") {
   AnchorTracker tracker({.streams = 3});
-  std::vector<Stretch> stretches;
+  std::vector<Run> stretches;
   for (Ssrc ssrc = 1; ssrc <= 10; ++ssrc) {
     stretches.push_back({1, 1s * ssrc, 0, {}, false, 0, ssrc});
   }
