@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <fcntl.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -12,7 +14,7 @@
 
 #include "ext/crypto/secret.hpp"
 
-/** Looks for secrets in the memory of the test's own process. */
+/** Looks for secrets in the memory of the test's own process, and of its workers. */
 namespace dv::test {
 
 /**
@@ -54,25 +56,54 @@ inline bool found_in(const std::uint8_t *from, const std::uint8_t *to, const Byt
   return false;
 }
 
-/** Names of what is found in the writable memory of this process. */
-inline std::string scan(const std::vector<Wanted> &all) {
-  std::ifstream maps("/proc/self/maps");
+/** A mapping that a process can write to. */
+struct Mapping {
+  std::uintptr_t from = 0, to = 0;
+  std::string path;
+};
+
+inline std::vector<Mapping> writable_memory(const std::string &process) {
+  std::ifstream maps("/proc/" + process + "/maps");
+  std::vector<Mapping> all;
   std::string line;
-  std::string found;
   while (std::getline(maps, line)) {
     std::istringstream fields(line);
     std::string range, rights, offset, device, inode, path;
     fields >> range >> rights >> offset >> device >> inode >> path;
     if (rights.compare(0, 2, "rw") != 0 || path.starts_with("[v")) continue;
     const auto dash = range.find('-');
-    const auto *from =
-        reinterpret_cast<const std::uint8_t *>(std::stoull(range.substr(0, dash), nullptr, 16));
-    const auto *to =
-        reinterpret_cast<const std::uint8_t *>(std::stoull(range.substr(dash + 1), nullptr, 16));
-    for (const auto &w : all) {
-      if (found_in(from, to, w.masked)) found += w.name + " in " + path + "; ";
-    }
+    all.push_back({std::stoull(range.substr(0, dash), nullptr, 16),
+                   std::stoull(range.substr(dash + 1), nullptr, 16), path});
   }
+  return all;
+}
+
+/** Names of what is found in the writable memory of this process. */
+inline std::string scan(const std::vector<Wanted> &all) {
+  std::string found;
+  for (const Mapping &m : writable_memory("self")) {
+    const auto *from = reinterpret_cast<const std::uint8_t *>(m.from);
+    const auto *to = reinterpret_cast<const std::uint8_t *>(m.to);
+    for (const auto &w : all)
+      if (found_in(from, to, w.masked)) found += w.name + " in " + m.path + "; ";
+  }
+  return found;
+}
+
+/** The same of another process; nothing is read where that is not allowed. */
+inline std::string scan_process(const std::string &process, const std::vector<Wanted> &all) {
+  std::string found;
+  const int memory = open(("/proc/" + process + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+  for (const Mapping &m : writable_memory(process)) {
+    Bytes copy(m.to - m.from);
+    const auto got = pread(memory, copy.data(), copy.size(), static_cast<off_t>(m.from));
+    const std::uint8_t *to = copy.data() + std::max<ssize_t>(got, 0);
+    for (const auto &w : all)
+      if (found_in(copy.data(), to, w.masked)) found += w.name + " in " + m.path + "; ";
+    // What the other process may hold, this one may not.
+    wipe_bytes(copy);
+  }
+  if (memory >= 0) close(memory);
   return found;
 }
 

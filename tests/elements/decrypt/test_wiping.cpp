@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/support/secret_call.hpp"
 
-#include "tests/elements/decrypt/fixture.hpp"
+#include "tests/elements/decrypt/processes.hpp"
 
 using namespace dv;
 using namespace dv::test;
@@ -46,11 +46,45 @@ GST_START_TEST(no_key_is_left_after_stop) {
 }
 GST_END_TEST;
 
+/** In both modes of the transport: the worker lives on for others. */
+GST_START_TEST(no_key_is_left_in_a_worker_after_the_session) {
+  if (!can_scan()) return;
+  Bench bench("max-workers=1 pool=wiping-worker latency=0");
+  auto call = std::make_unique<SecretCall>(bench.session.id(), kModes[__i__]);
+  bench.store->publish(call->transport_key());
+  bench.store->publish(call->binding());
+  std::vector<Wanted> all{call->wanted_transport()}, held = all;
+  for (const int epoch : {0, 1}) {
+    bench.store->publish(call->epoch(epoch));
+    for (const Bytes &datagram : call->datagrams[epoch])
+      fail_unless_equals_int(bench.push(datagram), GST_FLOW_OK);
+    append(held, call->wanted_ratchet(epoch));
+    append(all, call->wanted_ratchet(epoch));
+    all.push_back(call->wanted_base(epoch));
+  }
+  fail_unless(eventually([&] { return bench.count("delivered") == 6; }));
+  const auto pids = worker_pids(bench);
+  fail_unless_equals_int(pids.size(), 1);
+  const std::string worker = std::to_string(pids[0]);
+  call.reset();
+  for (const Wanted &key : held) {
+    fail_if(scan_process(worker, {key}).empty(), "the scan does not even find %s",
+            key.name.c_str());
+  }
+  bench.store->publish(SessionEndUpdate{bench.session.id()});
+  std::string left;
+  const bool gone = eventually([&] { return (left = scan_process(worker, all)).empty(); });
+  fail_unless(gone, "%s", left.c_str());
+  fail_unless(worker_pids(bench) == pids);
+}
+GST_END_TEST;
+
 static Suite *wiping_suite() {
   Suite *suite = suite_create("wiping");
   TCase *tests = tcase_create("keys");
   suite_add_tcase(suite, tests);
   tcase_add_loop_test(tests, no_key_is_left_after_stop, 0, 4);
+  tcase_add_loop_test(tests, no_key_is_left_in_a_worker_after_the_session, 0, 2);
   return suite;
 }
 
