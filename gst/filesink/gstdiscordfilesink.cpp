@@ -13,7 +13,9 @@
  * warning; when nobody's can be, by an error.
  *
  * For each file the messages `discordfilesink-track-opened` and `discordfilesink-track-closed` are
- * posted on the bus. EOS is posted when all files are complete.
+ * posted on the bus; the latter tells how the track went: `lost`, `concealed` and `gaps` (their
+ * numbers), `speech-length`, `lost-length` and `concealed-length` (in nanoseconds). EOS is posted
+ * when all files are complete.
  *
  * ## Example launch lines
  * |[

@@ -169,6 +169,11 @@ void Bench::note(GstMessage *message) {
       gst_structure_get_uint64(s, "start", &out.start);
       gst_structure_get_uint64(s, "duration", &out.duration);
       gst_structure_get_uint64(s, "bytes", &out.bytes);
+      for (const char *figure :
+           {"lost", "concealed", "gaps", "speech-length", "lost-length", "concealed-length"}) {
+        guint64 value = 0;
+        if (gst_structure_get_uint64(s, figure, &value)) out.quality[figure] = value;
+      }
       break;
     }
     default:

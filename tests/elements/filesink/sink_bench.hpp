@@ -4,6 +4,7 @@
 #include <gst/gst.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Message {
   std::string text;  // of errors and warnings
   std::string location, reason, format;
   guint64 user = 0, start = 0, duration = 0, bytes = 0;
+  std::map<std::string, guint64> quality;  // of a track that is closed
   gint code = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -327,8 +328,22 @@ GST_START_TEST(the_index_tells_who_spoke_when) {
 }
 GST_END_TEST
 
+/** The message says of a track what its line in the index says, lengths in nanoseconds. */
+static void check_quality(const std::vector<Message> &messages, const nlohmann::json &line) {
+  const auto closed = std::find_if(messages.begin(), messages.end(), [&](const Message &m) {
+    return m.name == "discordfilesink-track-closed" && std::to_string(m.user) == line["user"];
+  });
+  fail_unless(closed != messages.end() && closed->quality.size() == 6);
+  for (const auto &[name, value] : closed->quality) {
+    const double unit = name.ends_with("-length") ? 1e9 : 1;
+    fail_unless(std::abs(static_cast<double>(value) / unit - line[name].get<double>()) < 1e-5, "%s",
+                name.c_str());
+  }
+}
+
 GST_START_TEST(the_figures_of_a_track_are_the_sums_of_its_lines) {
   const std::string dir = make_dir();
+  std::vector<Message> messages;
   {
     Bench bench("location=" + quoted(dir + "/%u.wav") +
                 " index-location=" + quoted(dir + "/index.jsonl"));
@@ -340,6 +355,7 @@ GST_START_TEST(the_figures_of_a_track_are_the_sums_of_its_lines) {
       if (i % 2 == 0) bench.speak(kBob, 2, i / 2, i * kStep);
     }
     fail_unless(bench.end());
+    messages = bench.messages;
   }
   std::map<std::string, double> sums;
   std::map<std::string, std::size_t> gaps;
@@ -360,6 +376,7 @@ GST_START_TEST(the_figures_of_a_track_are_the_sums_of_its_lines) {
       fail_unless(std::abs(told - sum) < 1e-4, "%s %f, not %f", kind, told, sum);
     }
     fail_unless(line["gaps"] == gaps[user]);
+    check_quality(messages, line);
   }
   fail_unless_equals_int(closed, 2);
   const std::string ann = std::to_string(kAnn);
