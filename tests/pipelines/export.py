@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -99,6 +100,8 @@ def check_tables(directory, users, out):
         rows = list(csv.DictReader(file, strict=True))
     speech = [r for r in rows if r["kind"] == "speech"]
     expect(len(speech) == total, f"{len(speech)} rows of speech, {total} spurts")
+    moments = [datetime.fromisoformat(r["utc"]).timestamp() - float(r["start"]) for r in rows]
+    expect(max(moments) - min(moments) < 0.05, f"zero of the recording by the time of day: {moments}")
     by_user = {u: sum(float(r["length"]) for r in speech if r["user"] == u) for u in users}
     expect(all(abs(by_user[u] - sums[u]) < 0.01 for u in users), f"csv {by_user}, index {sums}")
     turns = [line.split() for line in (out / "call.rttm").read_text(encoding="utf-8").split("\n")[:-1]]

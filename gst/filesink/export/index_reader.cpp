@@ -313,14 +313,15 @@ class Reader {
     reached(when);
     return true;
   }
-  /** No export shows them; what is out of range is told all the same. */
+  /** The RTP times are for whoever has the packets; out of range they are told all the same. */
   bool anchor() {
     for (const char *key : {"session", "ssrc", "rtp"}) number(key, UINT32_MAX);
-    at("at");
-    wall("unix");
+    const Tie tie{at("at"), wall("unix")};
     id("user");
     if (find("arrival") != nullptr) at("arrival");
-    return ok_;
+    if (!ok_ || !room()) return false;
+    session().ties.push_back(tie);
+    return true;
   }
   bool end() {
     const Time duration = at("duration");
@@ -341,6 +342,8 @@ class Reader {
                      [](const Track &a, const Track &b) { return a.number < b.number; });
     std::stable_sort(session().markers.begin(), session().markers.end(),
                      [](const Marker &a, const Marker &b) { return a.at < b.at; });
+    std::stable_sort(session().ties.begin(), session().ties.end(),
+                     [](const Tie &a, const Tie &b) { return a.at < b.at; });
   }
 
   const Limits &limits_;

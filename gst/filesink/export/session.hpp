@@ -51,6 +51,11 @@ struct Marker {
   std::string text;
 };
 
+/** An anchor: a moment of the time line, and the time of day it was. */
+struct Tie {
+  Time at{}, unix{};
+};
+
 /** One recording. All times count from its zero. */
 struct Session {
   Time start_unix{};  ///< wall clock at time 0, since 1970
@@ -59,11 +64,15 @@ struct Session {
   std::string location;
   std::vector<Track> tracks;  ///< by number
   std::vector<Marker> markers;
+  std::vector<Tie> ties;          ///< by time
   std::vector<MediaFile> others;  ///< mix, and tracks in further formats
   Time duration{};
   unsigned last_part = 1;
   unsigned runs = 1;      ///< processes that wrote it: more than one after a continued crash
   bool complete = false;  ///< ended properly
+
+  /** The time of day at a moment: by the last anchor before it, else by the start. */
+  Time unix_at(Time at) const;
 };
 
 struct IndexLog {

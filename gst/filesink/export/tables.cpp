@@ -4,6 +4,7 @@
 #include "gst/filesink/export/events.hpp"
 #include "gst/filesink/export/formats.hpp"
 #include "gst/filesink/export/text.hpp"
+#include "gst/filesink/session_index.hpp"
 
 namespace dv::exporter {
 
@@ -49,8 +50,8 @@ std::string rttm(const Session &session, const std::string &recording) {
 
 namespace {
 
-std::string csv_row(const char *kind, Time start, Time end, const Track *track,
-                    const std::string &text) {
+std::string csv_row(const Session &session, const char *kind, Time start, Time end,
+                    const Track *track, const std::string &text) {
   std::string out = seconds_text(start) + "," + seconds_text(end) + "," +
                     seconds_text(end - start) + "," + kind + ",";
   if (track != nullptr) {
@@ -60,7 +61,9 @@ std::string csv_row(const char *kind, Time start, Time end, const Track *track,
   } else {
     out += ",,";
   }
-  return out + "," + csv_field(text) + "\r\n";
+  // Milliseconds: no clock of a sender or of this machine is known more exactly.
+  return out + "," + csv_field(text) + "," + utc_text(session.unix_at(start)).substr(0, 23) +
+         "Z\r\n";
 }
 
 }  // namespace
@@ -72,20 +75,21 @@ std::string csv(const Session &session) {
   };
   std::vector<Row> rows;
   for (const auto &[track, spurt] : turns_of(session)) {
-    rows.push_back({spurt->start, csv_row("speech", spurt->start, spurt->end, track, "")});
+    rows.push_back({spurt->start, csv_row(session, "speech", spurt->start, spurt->end, track, "")});
   }
   for (const Track &track : session.tracks) {
     for (const Gap &gap : track.gaps) {
       const char *kind = gap.concealed ? "concealed" : "lost";
-      rows.push_back({gap.start, csv_row(kind, gap.start, gap.end, &track, "")});
+      rows.push_back({gap.start, csv_row(session, kind, gap.start, gap.end, &track, "")});
     }
   }
   for (const Marker &marker : session.markers) {
-    rows.push_back({marker.at, csv_row("marker", marker.at, marker.at, nullptr, marker.text)});
+    rows.push_back(
+        {marker.at, csv_row(session, "marker", marker.at, marker.at, nullptr, marker.text)});
   }
   std::stable_sort(rows.begin(), rows.end(),
                    [](const Row &a, const Row &b) { return a.start < b.start; });
-  std::string out = "start,end,length,kind,track,user,name,text\r\n";
+  std::string out = "start,end,length,kind,track,user,name,text,utc\r\n";
   for (const Row &row : rows) out += row.text;
   return out;
 }

@@ -110,7 +110,8 @@ TEST_CASE("names come back exactly from every export") {
     for (std::size_t at = 0; (at = quoted.find('"', at)) != std::string::npos; at += 2) {
       quoted.insert(at, 1, '"');
     }
-    CHECK(csv(session).find(",1,\"42\",\"" + quoted + "\",\"\"\r\n") != std::string::npos);
+    CHECK(csv(session).find(",1,\"42\",\"" + quoted + "\",\"\",1970-01-01T00:16:41.500Z\r\n") !=
+          std::string::npos);
 
     const std::string rpp = reaper_project(session, as_is);
     const auto noted = nlohmann::json::parse(between(rpp, "user 42 name ", "\n"));
@@ -132,9 +133,9 @@ TEST_CASE("what the exports say") {
   CHECK(web_vtt(session) == "WEBVTT\n\n1\n00:00:01.500 --> 00:00:03.500\n<v Ann>Ann\n");
   CHECK(rttm(session, "my call") == "SPEAKER my_call 1 1.500000 2.000000 <NA> <NA> 42 <NA> <NA>\n");
   CHECK(csv(session) ==
-        "start,end,length,kind,track,user,name,text\r\n"
-        "1.500000,3.500000,2.000000,speech,1,\"42\",\"Ann\",\"\"\r\n"
-        "2.000000,2.000000,0.000000,marker,,,,\"Ann\"\r\n");
+        "start,end,length,kind,track,user,name,text,utc\r\n"
+        "1.500000,3.500000,2.000000,speech,1,\"42\",\"Ann\",\"\",1970-01-01T00:16:41.500Z\r\n"
+        "2.000000,2.000000,0.000000,marker,,,,\"Ann\",1970-01-01T00:16:42.000Z\r\n");
   const std::string rpp = reaper_project(session, as_is);
   CHECK(rpp.find("      POSITION 0.000000\n      LENGTH 5.000000\n") != std::string::npos);
   CHECK(rpp.find("<SOURCE WAVE\n        FILE \"d/42.wav\"\n") != std::string::npos);
@@ -209,6 +210,21 @@ TEST_CASE("anchors and figures of quality are no bad lines") {
               "\n");
   const Session session = session_of(text);
   CHECK(session.tracks.at(0).files.at(0).end == 5s);
+}
+
+TEST_CASE("the time of day is that of the last anchor before") {
+  auto anchor = [](int at, double unix) {
+    return R"({"type":"anchor","at":)" + std::to_string(at) +
+           R"(,"user":"42","session":1,"ssrc":7,"rtp":0,"unix":)" + std::to_string(unix) + "}\n";
+  };
+  // The clock was put right after two seconds; lines of two speakers may come in any order.
+  const Session session =
+      session_of(recording_line() + anchor(2, 1062.5) + anchor(1, 1001.25) + anchor(2, 1062.5));
+  CHECK(session.unix_at(500ms) == 1000s + 500ms);
+  CHECK(session.unix_at(1s) == 1001s + 250ms);
+  CHECK(session.unix_at(1999ms) == 1002s + 249ms);
+  CHECK(session.unix_at(5s) == 1065s + 500ms);
+  CHECK(session_of(recording_line()).unix_at(5s) == 1005s);
 }
 
 TEST_CASE("limits hold") {

@@ -118,7 +118,7 @@ std::vector<std::string> csv_names(const std::string &text) {
     } else if (c == ',') {
       row.emplace_back();
     } else if (c == '\n') {
-      REQUIRE(row.size() == 8);
+      REQUIRE(row.size() == 9);
       names.push_back(row[6]);
       row.assign(1, {});
     } else if (c != '\r') {
