@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include "ext/decrypt/pool/worker_fds.hpp"
 #include "ext/decrypt/pool/worker_pool.hpp"
@@ -22,6 +24,8 @@ constexpr unsigned kStillChecks = 4;
 constexpr Time kStartTimeout = 20s;
 constexpr Time kEndTimeout = 2s;
 constexpr Time kFullRing = 2ms;
+// A dozen packets of decoding, a fraction of what a ring holds.
+constexpr Time kRest(400'000);
 // Between packets a stream is silent, but not gone.
 constexpr Time kShortestIdle = 5s;
 
@@ -58,7 +62,11 @@ void WorkerPool::run(std::shared_ptr<WorkerPool> self) {
                           return slot.process != nullptr;
                         });
       if (idle) break;
-      if (!more) sleep(lock);
+      if (more) continue;
+      if (std::exchange(answered_, false) && only_recorded())
+        rest(lock);
+      else
+        sleep(lock);
     }
   } while (!finished());
   self.reset();
@@ -120,6 +128,19 @@ void WorkerPool::start_wanted(std::unique_lock<std::mutex> &lock) {
     });
     pump(slot);
   }
+}
+
+bool WorkerPool::only_recorded() const {
+  return std::none_of(clients_.begin(), clients_.end(),
+                      [](const auto &entry) { return entry.second->live; });
+}
+
+// Recorded input comes as fast as it is taken. Replies are looked for at intervals then, and no
+// worker spends a system call on saying that there are some.
+void WorkerPool::rest(std::unique_lock<std::mutex> &lock) {
+  lock.unlock();
+  std::this_thread::sleep_for(kRest);
+  lock.lock();
 }
 
 void WorkerPool::sleep(std::unique_lock<std::mutex> &lock) {

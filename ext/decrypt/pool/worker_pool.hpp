@@ -130,6 +130,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   void run(std::shared_ptr<WorkerPool> self);
   bool serve_all(std::unique_lock<std::mutex> &lock);
   void start_wanted(std::unique_lock<std::mutex> &lock);
+  bool only_recorded() const;
+  void rest(std::unique_lock<std::mutex> &lock);
   void sleep(std::unique_lock<std::mutex> &lock);
   void read_errors(WorkerSlot &slot);
   void read_control(int index);
@@ -169,6 +171,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   Bytes scratch_;
   Time next_check_{0};
   bool thread_sleeps_ = false;
+  bool answered_ = false;  ///< workers have answered since the thread last waited
 };
 
 }  // namespace dv
