@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint8_t kFirst = 2, kLast = 4;
 // One packet may take 255 lacing values and must not be split over pages.
 constexpr std::size_t kMaxPacket = 255 * 254;
+constexpr std::uint32_t kHeaderPages = 2;
 
 constexpr std::array<std::uint32_t, 256> make_crc_table() {
   std::array<std::uint32_t, 256> table{};
@@ -108,7 +109,8 @@ Bytes OggOpusWriter::add(ByteView packet, std::uint32_t samples, std::uint32_t p
   if (packet.size() > kMaxPacket) return {};
   Bytes out;
   const bool full = lacing_.size() + packet.size() / 255 + 1 > 255;
-  if (!lacing_.empty() && (full || pending_samples_ + samples > page_samples)) {
+  const bool first = page_number_ == kHeaderPages && this->samples() > 0;
+  if (!lacing_.empty() && (full || first || pending_samples_ + samples > page_samples)) {
     out = page(0, granule_);
   }
   put_packet(packet);

@@ -26,7 +26,8 @@ class OggOpusWriter {
   Bytes headers(const TrackTags &tags);
   /**
    * Adds a packet and returns the pages that are complete by it. A page holds at most
-   * `page_samples` (48 kHz): what a crash may cost.
+   * `page_samples` (48 kHz): what a crash may cost. The first one holds what is needed to hear
+   * anything: a stream without samples cannot be opened by most players.
    */
   Bytes add(ByteView packet, std::uint32_t samples, std::uint32_t page_samples);
   /** The last page; the decoded stream ends after `total_samples`, or with the last packet if that
