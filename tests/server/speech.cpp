@@ -13,6 +13,7 @@
 #include <fstream>
 #include <numbers>
 #include <optional>
+#include <string_view>
 
 extern char **environ;
 
@@ -50,8 +51,14 @@ bool run(const std::vector<std::string> &arguments) {
   std::vector<char *> argv;
   for (const auto &a : arguments) argv.push_back(const_cast<char *>(a.c_str()));
   argv.push_back(nullptr);
+  // A sanitizer that is preloaded into this process is not for others: espeak-ng hangs with it.
+  std::vector<char *> environment;
+  for (char **e = environ; *e != nullptr; ++e)
+    if (!std::string_view(*e).starts_with("LD_PRELOAD=")) environment.push_back(*e);
+  environment.push_back(nullptr);
   pid_t child = 0;
-  if (posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), environ) != 0) return false;
+  if (posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), environment.data()) != 0)
+    return false;
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
