@@ -100,7 +100,8 @@ bool WorkerPool::take_replies(int index, std::size_t most, bool &more) {
     if (!reply || !process.ring.complete(*reply)) return false;
     if (!take_reply(index, *reply, process.ring.data(*reply, scratch_))) return false;
     process.ring.take(*reply);
-    process.answered_any = answered_ = true;
+    process.answered_any = true;
+    ++replies_;
   }
   if (process.answered_any) slot.failures = 0;
   if (process.ring.release()) process.wake();

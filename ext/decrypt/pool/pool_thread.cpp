@@ -24,8 +24,9 @@ constexpr unsigned kStillChecks = 4;
 constexpr Time kStartTimeout = 20s;
 constexpr Time kEndTimeout = 2s;
 constexpr Time kFullRing = 2ms;
-// A dozen packets of decoding, a fraction of what a ring holds.
-constexpr Time kRest(400'000);
+// So long that waking up costs little a reply, so short that no ring of replies fills up meanwhile.
+constexpr Time kLongestRest(2'000'000), kShortestRest(100'000);
+constexpr std::size_t kFewReplies = kReplySlots / 8, kManyReplies = kReplySlots / 4;
 // Between packets a stream is silent, but not gone.
 constexpr Time kShortestIdle = 5s;
 
@@ -63,8 +64,9 @@ void WorkerPool::run(std::shared_ptr<WorkerPool> self) {
                         });
       if (idle) break;
       if (more) continue;
-      if (std::exchange(answered_, false) && only_recorded())
-        rest(lock);
+      const std::size_t replies = std::exchange(replies_, 0);
+      if (replies != 0 && only_recorded())
+        rest(lock, replies);
       else
         sleep(lock);
     }
@@ -137,9 +139,11 @@ bool WorkerPool::only_recorded() const {
 
 // Recorded input comes as fast as it is taken. Replies are looked for at intervals then, and no
 // worker spends a system call on saying that there are some.
-void WorkerPool::rest(std::unique_lock<std::mutex> &lock) {
+void WorkerPool::rest(std::unique_lock<std::mutex> &lock, std::size_t replies) {
+  if (replies < kFewReplies) rest_ = std::min(2 * rest_, kLongestRest);
+  if (replies > kManyReplies) rest_ = std::max(rest_ / 2, kShortestRest);
   lock.unlock();
-  std::this_thread::sleep_for(kRest);
+  std::this_thread::sleep_for(rest_);
   lock.lock();
 }
 

@@ -131,7 +131,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   bool serve_all(std::unique_lock<std::mutex> &lock);
   void start_wanted(std::unique_lock<std::mutex> &lock);
   bool only_recorded() const;
-  void rest(std::unique_lock<std::mutex> &lock);
+  void rest(std::unique_lock<std::mutex> &lock, std::size_t replies);
   void sleep(std::unique_lock<std::mutex> &lock);
   void read_errors(WorkerSlot &slot);
   void read_control(int index);
@@ -171,7 +171,8 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   Bytes scratch_;
   Time next_check_{0};
   bool thread_sleeps_ = false;
-  bool answered_ = false;  ///< workers have answered since the thread last waited
+  std::size_t replies_ = 0;  ///< since the thread last waited
+  Time rest_{400'000};       ///< how long it waits with recorded input
 };
 
 }  // namespace dv
