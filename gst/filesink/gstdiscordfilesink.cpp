@@ -321,6 +321,8 @@ static void dv_discord_file_sink_init(GstDiscordFileSink *self) {
   GstPadTemplate *templ = gst_static_pad_template_get(&sink_template);
   self->reorder = gst_element_factory_make("rtpjitterreorder", "reorder");
   if (self->reorder != nullptr) {
+    // The tracks' own queues take what comes; a thread for each speaker would only wait for frames.
+    g_object_set(self->reorder, "pad-threads", FALSE, nullptr);
     gst_bin_add(GST_BIN(self), self->reorder);
     g_signal_connect(self->reorder, "pad-added", G_CALLBACK(on_pad_added), self);
     g_signal_connect(self->reorder, "pad-removed", G_CALLBACK(on_pad_removed), self);

@@ -36,12 +36,33 @@ PadItem PadQueue::pop() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return flushing_ || !items_.empty(); });
     if (flushing_) return nullptr;
-    item = std::move(items_.front());
-    items_.pop_front();
-    if (GST_IS_BUFFER(item.get())) --buffers_;
+    item = take_front();
   }
   changed_.notify_all();
   return item;
+}
+
+PadItem PadQueue::try_pop() {
+  PadItem item;
+  {
+    std::lock_guard lock(mutex_);
+    if (flushing_ || items_.empty()) return nullptr;
+    item = take_front();
+  }
+  changed_.notify_all();
+  return item;
+}
+
+PadItem PadQueue::take_front() {
+  PadItem item = std::move(items_.front());
+  items_.pop_front();
+  if (GST_IS_BUFFER(item.get())) --buffers_;
+  return item;
+}
+
+bool PadQueue::ready() const {
+  std::lock_guard lock(mutex_);
+  return !flushing_ && !items_.empty();
 }
 
 void PadQueue::set_flushing(bool flushing) {

@@ -18,8 +18,9 @@ struct ReleaseMini {
 using PadItem = std::unique_ptr<GstMiniObject, ReleaseMini>;
 
 /**
- * What waits for the task of one source pad. Any thread fills it, the pad's task alone empties it.
- * Thread safe; own lock, under which nothing foreign is called.
+ * What waits to be pushed by one source pad. Any thread fills it, one at a time empties it: the
+ * pad's task or, for pads without one, whoever has filled it. Thread safe; own lock, under which
+ * nothing foreign is called.
  */
 class PadQueue {
  public:
@@ -29,6 +30,10 @@ class PadQueue {
   void wait_for_room(std::size_t max_buffers);
   /** Blocks; null when flushing. */
   PadItem pop();
+  /** Never blocks; null when there is nothing, or when flushing. */
+  PadItem try_pop();
+  /** Whether `pop` would give something now. */
+  bool ready() const;
   /** While set, nobody blocks and `pop` gives nothing. */
   void set_flushing(bool flushing);
   /** Returns the number of buffers thrown away. */
@@ -36,6 +41,8 @@ class PadQueue {
   std::size_t buffers() const;
 
  private:
+  PadItem take_front();
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<PadItem> items_;

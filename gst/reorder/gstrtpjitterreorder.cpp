@@ -4,7 +4,7 @@
  *
  * Splits RTP (or decoded frames that carry the facts of their RTP packets) by SSRC, puts the frames
  * of each in order of their sequence numbers, and stamps them with the running time at which they
- * were spoken. One pad per SSRC, each with a queue and a thread of its own.
+ * were spoken. One pad per SSRC, each with a queue and a thread of its own (#pad-threads).
  *
  * In-order frames are handed on at once; a hole in the numbers stays open for #latency milliseconds
  * on the pipeline's clock, then it is declared lost by a `GstRTPPacketLost` event and a GAP event.
@@ -54,6 +54,7 @@ enum {
   PROP_HOLD_FIRST,
   PROP_MAX_SIZE_BUFFERS,
   PROP_GAP_INTERVAL,
+  PROP_PAD_THREADS,
   PROP_STATS,
   N_PROPS
 };
@@ -125,6 +126,9 @@ static void dv_rtp_jitter_reorder_set_property(GObject *object, guint id, const 
       case PROP_GAP_INTERVAL:
         s.gap_interval_ms = g_value_get_uint(value);
         break;
+      case PROP_PAD_THREADS:
+        s.pad_threads = g_value_get_boolean(value);
+        break;
       default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     }
@@ -161,6 +165,9 @@ static void dv_rtp_jitter_reorder_get_property(GObject *object, guint id, GValue
       break;
     case PROP_GAP_INTERVAL:
       g_value_set_uint(value, s.gap_interval_ms);
+      break;
+    case PROP_PAD_THREADS:
+      g_value_set_boolean(value, s.pad_threads);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -200,16 +207,11 @@ static void take_flow(GstRtpJitterReorder *self, GstPad *pad, ReorderStream *str
   if (flow < GST_FLOW_EOS && flow != GST_FLOW_ERROR) GST_ELEMENT_FLOW_ERROR(self, flow);
 }
 
-static void src_loop(gpointer data) {
-  auto pad = GST_PAD(data);
+/** False after EOS. */
+static bool push_item(GstPad *pad, dv::PadItem item) {
   auto stream = dv::reorder_pad_stream(pad);
-  dv::PadItem item = stream->queue.pop();
-  if (!item) {
-    gst_pad_pause_task(pad);
-    return;
-  }
   GstElement *parent = gst_pad_get_parent_element(pad);
-  if (!parent) return;
+  if (!parent) return true;
   dv::Ref<GstElement> element(parent);
   auto self = DV_RTP_JITTER_REORDER(parent);
   if (GST_IS_BUFFER(item.get())) {
@@ -217,24 +219,50 @@ static void src_loop(gpointer data) {
       stream->negotiated = true;
       dv::reorder_pad_complete_caps(pad);
     }
-    return take_flow(self, pad, stream, gst_pad_push(pad, GST_BUFFER_CAST(item.release())));
+    take_flow(self, pad, stream, gst_pad_push(pad, GST_BUFFER_CAST(item.release())));
+    return true;
   }
   const bool eos = GST_EVENT_TYPE(item.get()) == GST_EVENT_EOS;
   if (GST_EVENT_TYPE(item.get()) == GST_EVENT_CAPS) stream->negotiated = false;
   gst_pad_push_event(pad, GST_EVENT_CAST(item.release()));
-  if (!eos) return;
-  gst_pad_pause_task(pad);
-  if (self->core->may_remove(*stream)) {
+  if (eos && self->core->may_remove(*stream)) {
     gst_element_call_async(parent, remove_later, gst_object_ref(pad), gst_object_unref);
+  }
+  return !eos;
+}
+
+static void src_loop(gpointer data) {
+  auto pad = GST_PAD(data);
+  dv::PadItem item = dv::reorder_pad_stream(pad)->queue.pop();
+  if (!item || !push_item(pad, std::move(item))) gst_pad_pause_task(pad);
+}
+
+static void deliver(GstPad *pad) {
+  auto stream = dv::reorder_pad_stream(pad);
+  while (stream->queue.ready()) {
+    if (stream->delivering.exchange(true)) return;  // whoever is at it takes this, too
+    while (dv::PadItem item = stream->queue.try_pop()) push_item(pad, std::move(item));
+    stream->delivering = false;
   }
 }
 
-static gboolean src_activate_mode(GstPad *pad, GstObject *, GstPadMode mode, gboolean active) {
+/** Lets what waits in the queue of an active pad go. */
+static void start_pad(GstRtpJitterReorder *self, GstPad *pad) {
+  if (self->core->pad_threads()) {
+    gst_pad_start_task(pad, src_loop, pad, nullptr);
+  } else {
+    deliver(pad);
+  }
+}
+
+static gboolean src_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode,
+                                  gboolean active) {
   if (mode != GST_PAD_MODE_PUSH) return FALSE;
   auto stream = dv::reorder_pad_stream(pad);
   if (active) {
     // Not before everybody knows the pad: what it pushes until then would go nowhere.
-    return !stream->announced || gst_pad_start_task(pad, src_loop, pad, nullptr);
+    const bool task = stream->announced && DV_RTP_JITTER_REORDER(parent)->core->pad_threads();
+    return !task || gst_pad_start_task(pad, src_loop, pad, nullptr);
   }
   stream->queue.set_flushing(true);
   return gst_pad_stop_task(pad);
@@ -285,8 +313,9 @@ static void open_pad(GstRtpJitterReorder *self, const StreamRef &stream) {
                         self->core->tags_for(*stream));
   GST_INFO_OBJECT(self, "new stream, ssrc %08x", stream->ssrc);
   gst_element_add_pad(GST_ELEMENT(self), pad);
+  self->core->remember_pad(*stream, pad);
   stream->announced = true;
-  if (GST_PAD_IS_ACTIVE(pad)) gst_pad_start_task(pad, src_loop, pad, nullptr);
+  if (GST_PAD_IS_ACTIVE(pad)) start_pad(self, pad);
 }
 
 // --- sink pad ---
@@ -357,7 +386,7 @@ static void flush(GstRtpJitterReorder *self, GstEvent *event) {
     if (start) {
       gst_pad_pause_task(pad.get());
     } else if (stream->announced && GST_PAD_IS_ACTIVE(pad.get())) {
-      gst_pad_start_task(pad.get(), src_loop, pad.get(), nullptr);
+      start_pad(self, pad.get());
     }
   }
 }
@@ -466,7 +495,7 @@ static void dv_rtp_jitter_reorder_finalize(GObject *object) {
 
 static void dv_rtp_jitter_reorder_init(GstRtpJitterReorder *self) {
   self->settings = new ReorderSettings;
-  self->core = new dv::Reorderer;
+  self->core = new dv::Reorderer(deliver);
   self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");
   gst_pad_set_chain_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_chain));
   gst_pad_set_chain_list_function(self->sinkpad, GST_DEBUG_FUNCPTR(sink_chain_list));
@@ -535,6 +564,17 @@ static void install_properties(GObjectClass *object_class) {
                         "speaks on a pad of a live "
                         "pipeline (0 = never)",
                         0, 60000, d.gap_interval_ms, ready);
+  /**
+   * rtpjitterreorder:pad-threads: Since: 0.1
+   *
+   * Without them a frame costs no thread switch, but a branch that blocks holds up all others. Only
+   * for branches that never wait for the clock, for each other, or for a preroll.
+   */
+  props[PROP_PAD_THREADS] = g_param_spec_boolean(
+      "pad-threads", "Pad Threads",
+      "Push each pad from a thread of its own; without, from the threads that bring frames and "
+      "deadlines",
+      d.pad_threads, ready);
   /**
    * rtpjitterreorder:stats: Since: 0.1
    *

@@ -69,7 +69,9 @@ struct ReorderStream {
   bool has_media_time = false;
 
   PadQueue queue;
-  bool negotiated = false;  ///< the pad's task only
+  GstPad *pad = nullptr;                ///< while the element has it
+  bool negotiated = false;              ///< whoever empties the queue
+  std::atomic<bool> delivering{false};  ///< a thread empties the queue of a pad without a task
   std::atomic<bool> announced{false}, removed{false};
   std::atomic<int> flow{GST_FLOW_OK};
   std::uint64_t concealed = 0;

@@ -90,7 +90,10 @@ void Reorderer::timer_loop() {
     waiting_on_ = nullptr;
     gst_clock_id_unref(id);
     if (stop_ || flushing_) continue;
-    if (result == GST_CLOCK_OK || result == GST_CLOCK_EARLY) advance(std::max(now(), next));
+    if (result != GST_CLOCK_OK && result != GST_CLOCK_EARLY) continue;
+    advance(std::max(now(), next));
+    deliver_fed(lock);
+    lock.lock();
   }
 }
 

@@ -14,9 +14,7 @@ constexpr Time kDoubtWait = 60ms;
 constexpr int kAnchorWait = 3;
 constexpr Time kLongestStep = std::chrono::hours(1);
 
-UserId user_of(const SourceInfo &info) {
-  return g_ascii_strtoull(info.cname.c_str(), nullptr, 10);
-}
+UserId user_of(const SourceInfo &info) { return g_ascii_strtoull(info.cname.c_str(), nullptr, 10); }
 
 GstClockTime to_gst(Time t) { return static_cast<GstClockTime>(std::max(t, Time{}).count()); }
 
@@ -221,7 +219,7 @@ StreamRef Reorderer::find_or_open(const InputFrame &frame, Result &result) {
 
 Reorderer::Result Reorderer::receive(std::vector<Ref<GstBuffer>> buffers) {
   Result result;
-  std::lock_guard lock(mutex_);
+  Delivery delivery(*this);
   for (auto &buffer : buffers) {
     auto frame = read_frame(buffer.get(), format_, segment_);
     if (!frame) {
@@ -337,6 +335,21 @@ void Reorderer::emit_lost(ReorderStream &stream, const ReorderStream::Waiting &w
 
 void Reorderer::put(ReorderStream &stream, GstMiniObject *item) {
   stream.overflow += stream.queue.push(PadItem(item), live_ ? settings_.max_size_buffers : 0);
+  if (settings_.pad_threads || stream.pad == nullptr) return;
+  if (!fed_.empty() && fed_.back().get() == stream.pad) return;
+  fed_.emplace_back(GST_PAD(gst_object_ref(stream.pad)));
+}
+
+/** Releases the lock. */
+void Reorderer::deliver_fed(std::unique_lock<std::mutex> &lock) {
+  const std::vector<Ref<GstPad>> fed = std::exchange(fed_, {});
+  lock.unlock();
+  for (const auto &pad : fed) deliver_(pad.get());
+}
+
+void Reorderer::remember_pad(ReorderStream &stream, GstPad *pad) {
+  std::lock_guard lock(mutex_);
+  stream.pad = pad;
 }
 
 void Reorderer::drain(ReorderStream &stream) {
@@ -357,7 +370,7 @@ void Reorderer::end_stream(ReorderStream &stream) {
 // --- control ---
 
 void Reorderer::source_info(const SourceInfo &info) {
-  std::lock_guard lock(mutex_);
+  Delivery delivery(*this);
   const Key key{info.session, info.ssrc};
   if (!infos_.contains(key) && infos_.size() >= kMaxInfos) infos_.erase(infos_.begin());
   infos_[key] = info;
@@ -387,7 +400,7 @@ void Reorderer::source_info(const SourceInfo &info) {
 }
 
 void Reorderer::clear_ssrc(std::uint32_t ssrc) {
-  std::lock_guard lock(mutex_);
+  Delivery delivery(*this);
   for (auto &stream : std::vector<StreamRef>(all_)) {
     if (stream->ssrc == ssrc && !stream->ended) end_stream(*stream);
   }
@@ -395,12 +408,12 @@ void Reorderer::clear_ssrc(std::uint32_t ssrc) {
 }
 
 void Reorderer::broadcast(GstEvent *event) {
-  std::lock_guard lock(mutex_);
+  Delivery delivery(*this);
   for (auto &[key, stream] : streams_) put(*stream, GST_MINI_OBJECT_CAST(gst_event_ref(event)));
 }
 
 void Reorderer::finish() {
-  std::lock_guard lock(mutex_);
+  Delivery delivery(*this);
   for (auto &[key, stream] : streams_) {
     drain(*stream);
     if (std::exchange(stream->ended, true)) continue;
@@ -476,6 +489,7 @@ void Reorderer::forget_pad(const ReorderStream &stream) {
   auto found = std::find_if(all_.begin(), all_.end(),
                             [&](const StreamRef &s) { return s.get() == &stream; });
   if (found == all_.end()) return;
+  (*found)->pad = nullptr;
   retired_.add(stream.counters());
   all_.erase(found);
 }

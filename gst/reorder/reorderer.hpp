@@ -27,19 +27,22 @@ struct ReorderSettings {
   bool hold_first = true;
   std::uint32_t max_size_buffers = 1000;
   std::uint32_t gap_interval_ms = 0;
+  bool pad_threads = true;
 };
 
 /**
  * What is behind rtpjitterreorder: streams, their deadlines, and what their pads get.
  *
  * Threads: the streaming thread calls `receive`, `event` and so on; one timer thread of its own
- * waits on the element's clock; each pad's task empties its queue. One lock, `mutex_`, guards the
+ * waits on the element's clock; each pad's task empties its queue or, without such tasks, `deliver`
+ * does, called by either of the two once the lock is released. One lock, `mutex_`, guards the
  * streams; under it nothing is pushed, posted, emitted or queried: results go to the pads' queues,
  * which never block. New pads are handed to the caller, who adds them without any lock.
  */
 class Reorderer {
  public:
-  Reorderer() = default;
+  /** `deliver` empties the queue of a pad that has no task of its own. */
+  explicit Reorderer(void (*deliver)(GstPad *)) : deliver_(deliver) {}
   ~Reorderer() { stop(); }
   Reorderer(const Reorderer &) = delete;
   Reorderer &operator=(const Reorderer &) = delete;
@@ -76,17 +79,34 @@ class Reorderer {
 
   Ref<GstCaps> caps_for(const ReorderStream &stream) const;
   Ref<GstTagList> tags_for(const ReorderStream &stream) const;
-  /** Called by a pad's task after it pushed EOS. True if the pad may go. */
+  /** The stream's pad has been added to the element. */
+  void remember_pad(ReorderStream &stream, GstPad *pad);
+  /** Called after EOS was pushed. True if the pad may go. */
   bool may_remove(const ReorderStream &stream) const;
   void forget_pad(const ReorderStream &stream);
   /** The worst there is to tell upstream: an error or EOS only if all pads say so. */
   GstFlowReturn flow() const;
   GstStructure *stats() const;
   std::uint32_t max_size_buffers() const { return settings_.max_size_buffers; }
+  bool pad_threads() const { return settings_.pad_threads; }
 
  private:
   using Key = std::pair<std::uint32_t, std::uint32_t>;  // session, ssrc
 
+  /** The lock; what was put into queues under it is delivered after it is released. */
+  class Delivery {
+   public:
+    explicit Delivery(Reorderer &owner) : owner_(owner), lock_(owner.mutex_) {}
+    ~Delivery() { owner_.deliver_fed(lock_); }
+    Delivery(const Delivery &) = delete;
+    Delivery &operator=(const Delivery &) = delete;
+
+   private:
+    Reorderer &owner_;
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  void deliver_fed(std::unique_lock<std::mutex> &lock);
   TimelineConfig timeline_config() const;
   StreamRef find_or_open(const InputFrame &frame, Result &result);
   Time arrival_of(ReorderStream &stream, const InputFrame &frame);
@@ -112,7 +132,9 @@ class Reorderer {
   void timer_loop();
   void reschedule();
 
+  void (*const deliver_)(GstPad *);
   mutable std::mutex mutex_;
+  std::vector<Ref<GstPad>> fed_;  // to be delivered when the lock is released
   std::condition_variable wake_;
   std::thread timer_;
   bool stop_ = true;

@@ -39,8 +39,15 @@ GstBuffer *raw_frame(std::uint32_t ssrc, std::uint64_t seq, GstClockTime arrival
   return buffer;
 }
 
+namespace {
+bool pad_threads = true;
+}
+
+void without_pad_threads() { pad_threads = false; }
+
 Bench::Bench(const char *properties, const char *caps, bool live) {
-  const std::string launch = std::string("rtpjitterreorder ") + properties;
+  const std::string launch = std::string("rtpjitterreorder pad-threads=") +
+                             (pad_threads ? "true " : "false ") + properties;
   GError *error = nullptr;
   GstElement *element = gst_parse_launch(launch.c_str(), &error);
   fail_unless(element != nullptr && error == nullptr);

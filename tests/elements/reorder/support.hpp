@@ -30,6 +30,9 @@ GstBuffer *rtp_packet(std::uint32_t ssrc, int seq, std::int64_t rtp_time = -1);
 GstBuffer *raw_frame(std::uint32_t ssrc, std::uint64_t seq, GstClockTime arrival,
                      std::uint32_t flags = 0, std::uint32_t session = 1);
 
+/** From now on pads have no threads of their own: a fixture of gst-check. */
+void without_pad_threads();
+
 /** An rtpjitterreorder in a harness, with a harness at each of its pads, on a test clock. */
 class Bench {
  public:

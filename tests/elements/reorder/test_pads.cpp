@@ -181,7 +181,8 @@ GST_START_TEST(another_speaker_on_the_same_number_gets_another_pad) {
   b.push(frame_of(2, 5000, 40 * GST_MSECOND));
   b.push(frame_of(2, 5001, 60 * GST_MSECOND));
   b.at(400);
-  dvtest::wait_for([&] { return gst_harness_buffers_received(before) == 2; }, "the first one's rest");
+  dvtest::wait_for([&] { return gst_harness_buffers_received(before) == 2; },
+                   "the first one's rest");
   dvtest::wait_for([&] { return b.stat("out") == 4; }, "the second one's frames");
   while (GstBuffer *buffer = gst_harness_try_pull(before)) {
     fail_unless_equals_uint64(dv_buffer_get_rtp_frame_meta(buffer)->user_id, 1);

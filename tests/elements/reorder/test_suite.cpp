@@ -7,6 +7,11 @@ static Suite *rtpjitterreorder_suite() {
   suite_add_tcase(suite, pads_case());
   suite_add_tcase(suite, time_case());
   suite_add_tcase(suite, branches_case());
+  // Branches that block need the threads; everything else is the same without.
+  for (TCase *tests : {order_case(), pads_case(), time_case()}) {
+    tcase_add_checked_fixture(tests, dvtest::without_pad_threads, nullptr);
+    suite_add_tcase(suite, tests);
+  }
   return suite;
 }
 
