@@ -22,7 +22,7 @@ struct RecordingConfig {
   bool silence = true;
   bool from_first = false;
   bool overwrite = false;
-  Durability durability = Durability::process;
+  Durability durability = Durability::power;
   Time max_queued = 20s;
   Time max_file_time{};             ///< length of a part; 0: one file per track
   std::uint64_t max_file_size = 0;  ///< bytes after which another part begins; 0: any

@@ -30,7 +30,7 @@ struct SinkSettings {
   gboolean paused = FALSE;
   PauseTimeline pause_timeline = PauseTimeline::keep;
   gboolean overwrite = FALSE;
-  Durability durability = Durability::process;
+  Durability durability = Durability::power;
   guint64 max_size_time = 20 * GST_SECOND;
   guint64 max_file_time = 0;
   guint64 max_file_size = 0;
