@@ -100,16 +100,18 @@ class Recorded:
         raise Failure(f"no line {kind} {fields}; there are {self.lines(kind)}")
 
     def said(self, user, *ssrcs):
-        """What a user said, on one SSRC after the other."""
+        """What a user said, on one SSRC after the other; one that is used again begins a new numbering."""
         parts, frames, offset = [], [], 0
-        for ssrc in ssrcs:
+        for ssrc, times in {s: ssrcs.count(s) for s in ssrcs}.items():
             if not list(self.reference.glob(f"{user}-{ssrc}.s16")):
                 continue  # changed again before the next word
             one = Reference.read(self.reference, user, ssrc)
+            turns = sum((f["seq"] - before["seq"]) % 65536 != 1 for before, f in zip(one.frames, one.frames[1:]))
+            expect(turns < times, f"{user} changed the numbering {turns} times on {ssrc}, which was taken {times} times")
             frames += [dict(f, offset=f["offset"] + offset, seq=(ssrc, f["seq"])) for f in one.frames]
             parts.append(one.pcm)
             offset += len(one.pcm)
-        return Reference(np.concatenate(parts), frames)
+        return Reference(np.concatenate(parts), sorted(frames, key=lambda f: f["due_ns"]))
 
     def file(self, user):
         return decode_to_pcm(self.directory / f"{user}.wav")

@@ -91,6 +91,7 @@ void Call::change_ssrc(Speaker &speaker, Ssrc ssrc, bool rejoin) {
     if (room_) room_->add_virtual(speaker.user());
   }
   speaker.change_ssrc(ssrc);
+  core_.truth.taken_anew(speaker.user(), ssrc);
 }
 
 std::vector<UserId> Call::present(UserId except) const {

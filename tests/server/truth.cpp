@@ -108,6 +108,12 @@ void Truth::reference(UserId user, Ssrc ssrc, const SpeakerFrame &frame) {
   decoder->offset += static_cast<std::uint64_t>(samples);
 }
 
+void Truth::taken_anew(UserId user, Ssrc ssrc) {
+  const auto known = decoders_.find({user, ssrc});
+  if (known != decoders_.end() && known->second->opus != nullptr)
+    opus_decoder_ctl(known->second->opus, OPUS_RESET_STATE);
+}
+
 void Truth::flush() {
   if (file_ != nullptr) std::fflush(file_);
   for (auto &[key, decoder] : decoders_) {

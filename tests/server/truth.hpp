@@ -32,6 +32,8 @@ class Truth {
   void packet(const TruthLine &line);
   /** In the order of speaking, before any fault. */
   void reference(UserId user, Ssrc ssrc, const SpeakerFrame &frame);
+  /** A receiver knows nothing of what this user once said under the number. */
+  void taken_anew(UserId user, Ssrc ssrc);
   void flush();
 
  private:
