@@ -143,10 +143,8 @@ bool FrameIntake::push(Recording &recording, Ref<GstBuffer> buffer) {
   }
   if (!frame.has_seq) return recording.push(source, std::move(frame));
   const std::uint64_t stream = frame.stream;
-  recording.order().wait_turn(stream, arrival);
-  const bool going_on = recording.push(source, std::move(frame));
-  recording.order().left(stream, arrival);
-  return going_on;
+  return recording.order().pass(stream, {source, std::move(frame)}, arrival,
+                                std::chrono::steady_clock::now().time_since_epoch());
 }
 
 std::optional<Time> FrameIntake::gap_end(GstEvent *event) const {

@@ -50,6 +50,7 @@ Recording::Recording(GstBin *bin, RecordingListener &listener, RecordingConfig c
              log_.mix("mix-opened", opened);
              listener_.on_track_opened(opened);
            }),
+      order_([this](SourcedFrame &&f) { return push(f.source, std::move(f.frame)); }),
       pool_(std::make_unique<StrandPool>(writer_threads())),
       pauses_(config_.cut_pauses),
       wall_zero_(config_.wall_start) {
@@ -90,7 +91,6 @@ void Recording::count_malformed() {
 }
 
 void Recording::stop() {
-  order_.stop();
   finish("stopped");
   std::vector<std::shared_ptr<Track>> tracks;
   {
@@ -247,6 +247,7 @@ void Recording::advance(Time position) {
 }
 
 void Recording::finish(const std::string &reason) {
+  order_.stop();
   const auto now = live_.load() ? listener_.now() : std::nullopt;
   std::vector<std::shared_ptr<Track>> tracks;
   Time end{};
@@ -415,6 +416,7 @@ void Recording::keep() {
     for (auto &track : tracks) {
       if (reached > Time{}) track->advance(reached);
     }
+    order_.expire(std::chrono::steady_clock::now().time_since_epoch());
     check_flushed();
     tracks.clear();
     lock.lock();

@@ -43,6 +43,12 @@ class RecordingListener {
   virtual std::optional<Time> wall_zero() = 0;
 };
 
+/** A frame and who has sent it. */
+struct SourcedFrame {
+  FrameSource source;
+  TrackFrame frame;
+};
+
 /**
  * All tracks of one recording: one per user, with one common zero and one common end. From start to
  * stop it runs a few threads, whatever the number of tracks.
@@ -56,7 +62,7 @@ class Recording final : public TrackHost {
   /** False when nothing can be recorded any more; the error has then been reported. */
   bool push(const FrameSource &source, TrackFrame &&frame);
   /** Tells what goes in and comes out, so that a change of SSRC keeps its order. */
-  StreamOrder &order() { return order_; }
+  StreamOrder<SourcedFrame> &order() { return order_; }
   /** A frame that was sent, in the order of its stream; times are running time. */
   void note_frame(Anchor frame, Time length, bool restart);
   void set_name(UserId user, const std::string &name);
@@ -119,7 +125,7 @@ class Recording final : public TrackHost {
   RecordingLog log_;
   MixFile mix_;
   std::shared_ptr<Flusher> flusher_;  ///< for Durability::power
-  StreamOrder order_;
+  StreamOrder<SourcedFrame> order_;
   std::unique_ptr<StrandPool> pool_;
   std::atomic<bool> live_{false};
 

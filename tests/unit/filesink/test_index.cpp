@@ -115,42 +115,86 @@ TEST_CASE("numbers of another stream are no loss") {
   CHECK(tracker.add({40ms, 20ms, 2, 90000, false, false}).empty());
 }
 
+namespace {
+
+/** What came through, as arrival times in milliseconds. */
+struct Passed {
+  StreamOrder<Time> order{[this](Time &&arrival) {
+    times.push_back(static_cast<int>(arrival / 1ms));
+    return going_on;
+  }};
+  std::vector<int> times;
+  bool going_on = true;
+
+  bool pass(std::uint64_t stream, Time arrival, Time now = 0ms) {
+    return order.pass(stream, Time(arrival), arrival, now);
+  }
+};
+using Times = std::vector<int>;
+
+}  // namespace
+
 TEST_CASE("a new stream of a user waits for what went in before it") {
-  StreamOrder order(std::chrono::minutes(10));
-  order.entered(7, 1, 0ms);
-  order.entered(7, 1, 20ms);
-  order.entered(8, 3, 30ms);
-  order.entered(7, 2, 40ms);
-  order.entered(7, 1, 60ms);
-  order.wait_turn(1, 0ms);
-  order.wait_turn(3, 30ms);
-  std::atomic<bool> through{false};
-  std::thread newer([&] {
-    order.wait_turn(2, 40ms);
-    CHECK(through);
-    order.left(2, 40ms);
-  });
-  order.left(1, 0ms);
-  order.wait_turn(1, 20ms);
-  through = true;
-  order.left(1, 20ms);
-  order.wait_turn(1, 60ms);
-  newer.join();
+  Passed p;
+  p.order.entered(7, 1, 0ms);
+  p.order.entered(7, 1, 20ms);
+  p.order.entered(8, 3, 30ms);
+  p.order.entered(7, 2, 40ms);
+  p.order.entered(7, 1, 60ms);
+  p.order.entered(7, 1, 80ms);
+  p.pass(2, 40ms);
+  p.pass(3, 30ms);
+  CHECK(p.times == Times{30});
+  p.pass(1, 0ms);
+  CHECK(p.times == Times{30, 0});
+  // Each sets the next one free.
+  p.pass(1, 20ms);
+  CHECK(p.times == Times{30, 0, 20, 40});
+  p.pass(1, 60ms);
+  p.pass(1, 80ms);
+  CHECK(p.times == Times{30, 0, 20, 40, 60, 80});
 }
 
-TEST_CASE("a stream that has ended, a stop and the limit end the wait") {
-  StreamOrder order(std::chrono::minutes(10));
-  order.entered(7, 1, 0ms);
-  order.entered(7, 2, 40ms);
-  order.ended(1);
-  order.wait_turn(2, 40ms);
-  order.entered(7, 1, 60ms);
-  order.stop();
-  order.wait_turn(1, 60ms);
-  StreamOrder impatient(1ms);
-  impatient.entered(7, 1, 0ms);
-  impatient.entered(7, 2, 40ms);
-  impatient.wait_turn(2, 40ms);
+TEST_CASE("three streams of a user come out one after the other, however they come in") {
+  for (const bool ends : {true, false}) {
+    Passed p;
+    p.order.entered(7, 1, 0ms);
+    p.order.entered(7, 1, 10ms);
+    p.order.entered(7, 2, 20ms);
+    p.order.entered(7, 3, 40ms);
+    p.pass(3, 40ms);
+    p.order.ended(3);
+    p.pass(2, 20ms);
+    p.order.ended(2);
+    CHECK(p.times.empty());
+    p.pass(1, 0ms);
+    CHECK(p.times == Times{0});
+    // The last frame of the first is lost on the way: its end says so, or the time that has passed.
+    if (ends) {
+      p.order.ended(1);
+    } else {
+      p.order.expire(999ms);
+      CHECK(p.times == Times{0});
+      p.order.expire(1s);
+    }
+    CHECK(p.times == Times{0, 20, 40});
+  }
+}
+
+TEST_CASE("a stop hands on what is kept, frames of nobody pass, a failure is told") {
+  Passed p;
+  p.order.entered(7, 1, 0ms);
+  p.order.entered(7, 2, 40ms);
+  p.order.entered(0, 9, 50ms);
+  p.pass(2, 40ms);
+  p.pass(9, 50ms);
+  CHECK(p.times == Times{50});
+  p.order.stop();
+  CHECK(p.times == Times{50, 40});
+  p.order.entered(7, 1, 60ms);
+  p.going_on = false;
+  CHECK_FALSE(p.pass(1, 60ms));
+  CHECK(p.times == Times{50, 40, 60});
 }
 
 namespace {
