@@ -66,7 +66,11 @@ void Reorderer::advance(Time now) {
 void Reorderer::reschedule() {
   const Time next = stop_ ? Time::min() : next_deadline();
   if (waiting_on_ && next != waiting_until_) gst_clock_id_unschedule(waiting_on_);
-  if (!waiting_on_) wake_.notify_all();
+  // Not for every packet: most leave the timer with nothing to wait for.
+  if (idle_ && next != kNever) {
+    idle_ = false;
+    wake_.notify_all();
+  }
 }
 
 void Reorderer::timer_loop() {
@@ -74,7 +78,9 @@ void Reorderer::timer_loop() {
   while (!stop_) {
     const Time next = next_deadline();
     if (next == kNever || !clock_ || !shift_ || flushing_) {
+      idle_ = true;
       wake_.wait(lock);
+      idle_ = false;
       continue;
     }
     // Rounded up, so that the time has come when the clock says so.

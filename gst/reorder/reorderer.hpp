@@ -142,6 +142,7 @@ class Reorderer {
   GstClockTime base_time_ = 0;
   GstClockID waiting_on_ = nullptr;  // owned by the timer thread, unscheduled by others
   Time waiting_until_ = kNever;
+  bool idle_ = false;  ///< the timer has nothing to wait for
 
   ReorderSettings settings_;
   InputFormat format_;
