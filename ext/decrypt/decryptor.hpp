@@ -65,6 +65,7 @@ class Decryptor final : private EngineSink {
   void verdict(SessionId session, Ssrc ssrc, std::uint64_t tag, Verdict verdict) override;
   void lost(SessionId session, Ssrc ssrc, std::uint64_t first_seq, std::uint64_t count,
             std::uint64_t concealed) override;
+  void portion_end() override { output_.wake(); }
   void barrier(std::uint64_t id) override;
   void failed(const std::string &reason) override;
   void notice(const WorkerNotice &notice) override;

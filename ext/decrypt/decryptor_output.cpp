@@ -33,9 +33,11 @@ Ref<GstBuffer> make_buffer(const FrameOut &frame) {
 void Decryptor::put(OutputItem item) {
   if (in_process()) {
     ready_.push_back(std::move(item));
-  } else {
-    output_.put(std::move(item));
+    return;
   }
+  const bool in_portion = item.kind != OutputItem::Kind::event;
+  output_.put(std::move(item));
+  if (!in_portion) output_.wake();
 }
 
 void Decryptor::frame(const FrameOut &frame) {

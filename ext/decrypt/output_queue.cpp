@@ -6,11 +6,8 @@
 namespace dv {
 
 void OutputQueue::put(OutputItem item) {
-  {
-    std::lock_guard lock(mutex_);
-    items_.push_back(std::move(item));
-  }
-  filled_.notify_one();
+  std::lock_guard lock(mutex_);
+  items_.push_back(std::move(item));
 }
 
 std::vector<OutputItem> OutputQueue::take() {

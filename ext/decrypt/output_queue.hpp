@@ -27,6 +27,7 @@ class OutputQueue {
  public:
   using Clock = std::chrono::steady_clock;
 
+  /** Wakes nobody: what is put in portions is followed by one `wake`. */
   void put(OutputItem item);
   /** Everything there is, at once; does not wait. */
   std::vector<OutputItem> take();

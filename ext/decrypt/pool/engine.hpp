@@ -24,6 +24,8 @@ struct WorkerNotice {
  */
 class EngineSink : public ChainSink {
  public:
+  /** No more frames for now: whoever waits for them is to be woken now, not by each of them. */
+  virtual void portion_end() {}
   /** Everything submitted before `drain(id)` or `forget(..., id)` has its verdict. */
   virtual void barrier(std::uint64_t id) = 0;
   /** The engine can not go on; `reason` is for people. At most once, nothing comes after it but

@@ -11,6 +11,7 @@ using worker::Reply;
 using worker::Request;
 
 constexpr std::uint8_t kAllFlags = kFrameConcealed | kFrameSilence | kFrameAfterGap | kFrameRestart;
+constexpr std::size_t kTurn = 8;
 constexpr std::uint64_t kMostLost = std::uint64_t{1} << 32;
 
 // A worker extends numbers anew; those of its predecessor go on with whole rounds of 65536 added.
@@ -39,7 +40,8 @@ Request WorkerPool::request_of(const Record &record, Ticket ticket,
   return r;
 }
 
-// One request of each client in turn, as far as the ring and the client's share of it go.
+// A few requests of each client in turn, as far as the ring and the client's share of it go. Not
+// one by one: each client whose frames are among the next replies is woken for them.
 void WorkerPool::pump(WorkerSlot &slot) {
   if (!slot.process || slot.queues.empty()) return;
   auto it = slot.queues.upper_bound(slot.last_served);
@@ -47,12 +49,12 @@ void WorkerPool::pump(WorkerSlot &slot) {
   bool any = false;
   while (stuck < slot.queues.size()) {
     if (it == slot.queues.end()) it = slot.queues.begin();
-    if (pump_one(slot, it->second)) {
+    std::size_t served = 0;
+    while (served < kTurn && pump_one(slot, it->second)) ++served;
+    stuck = served != 0 ? 0 : stuck + 1;
+    if (served != 0) {
       slot.last_served = it->first;
       any = true;
-      stuck = 0;
-    } else {
-      ++stuck;
     }
     ++it;
   }
@@ -92,6 +94,14 @@ bool WorkerPool::pump_one(WorkerSlot &slot, std::deque<Queued> &queue) {
 }
 
 bool WorkerPool::take_replies(int index, std::size_t most, bool &more) {
+  const bool sane = take_portion(index, most, more);
+  for (auto &[id, client] : clients_) {
+    if (std::exchange(client->has_frames, false)) client->sink->portion_end();
+  }
+  return sane;
+}
+
+bool WorkerPool::take_portion(int index, std::size_t most, bool &more) {
   WorkerSlot &slot = slots_[static_cast<std::size_t>(index)];
   WorkerProcess &process = *slot.process;
   if (!process.refresh()) return false;
@@ -190,6 +200,7 @@ bool WorkerPool::take_frame(int index, Client &client, const Reply &reply, ByteV
   frame.arrival = reply.arrival;
   frame.data = data;
   client.sink->frame(frame);
+  client.has_frames = true;
   return reply.verdict == Reply::kNoVerdict || take_verdict(index, client, reply);
 }
 

@@ -73,6 +73,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
     bool live;
     EngineClock clock;  ///< the time its chains live in
     bool interrupted = false;
+    bool has_frames = false;     ///< its sink has got some in this portion of replies
     std::uint32_t epoch = 0;
     std::size_t queued = 0;      ///< packets not yet in a ring
     std::size_t wake_below = 0;  ///< somebody waits until fewer are queued
@@ -120,6 +121,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   worker::Request request_of(const Record &record, Ticket ticket,
                              const WorkerProcess &process) const;
   bool take_replies(int index, std::size_t most, bool &more);
+  bool take_portion(int index, std::size_t most, bool &more);
   bool take_reply(int index, const worker::Reply &reply, ByteView data);
   bool take_frame(int index, Client &client, const worker::Reply &reply, ByteView data);
   bool take_verdict(int index, Client &client, const worker::Reply &reply);
