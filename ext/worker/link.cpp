@@ -14,11 +14,16 @@
 
 namespace dv::worker {
 
-Time monotonic_now() {
+namespace {
+Time read_clock(clockid_t clock) {
   timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return std::chrono::seconds(t.tv_sec) + Time(t.tv_nsec);
 }
+}  // namespace
+
+Time monotonic_now() { return read_clock(CLOCK_MONOTONIC); }
+Time cpu_now() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 bool Link::map(std::uint32_t request_slots, std::uint32_t reply_slots) {
   if (!valid_slots(request_slots) || !valid_slots(reply_slots)) return false;

@@ -10,6 +10,8 @@ namespace dv::worker {
 
 /** Monotonic clock. */
 Time monotonic_now();
+/** What this process has used of a processor. */
+Time cpu_now();
 
 /**
  * The worker's way to its host: control socket, rings, signals. Whatever waits here ends when the

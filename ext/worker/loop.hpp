@@ -29,6 +29,13 @@ class Loop {
   void rest_or_sleep();
   Time next_wakeup() const;
 
+  /** Since when it has been working without a break. */
+  struct Spell {
+    Time wall, cpu;
+    static Spell now() { return {monotonic_now(), cpu_now()}; }
+  };
+  void move_if_crowded();
+
   Link &link_;
   Hooks hooks_;
   Time max_batch_;
@@ -37,6 +44,7 @@ class Loop {
   std::uint32_t obeyed_ = 0;
   bool quit_ = false;
   unsigned busy_ = 0;        // short sleeps in a row: packets come faster than `max_batch_`
+  Spell spell_ = Spell::now();
   unsigned idle_rests_ = 0;  // rests in a row that found nothing
 };
 
