@@ -199,6 +199,13 @@ std::optional<FileError> EncoderOutput::write(ByteView data, std::uint64_t sampl
   return push(buffer, samples);
 }
 
+std::optional<FileError> EncoderOutput::settle() {
+  std::lock_guard lock(mutex_);
+  if (!ogg_ || error_ || !std::exchange(speech_waits_, false)) return std::nullopt;
+  error_ = file_->write_at(file_->size(), ogg_->flush());
+  return error_;
+}
+
 std::optional<FileError> EncoderOutput::finish() {
   std::optional<FileError> error;
   if (!failed_) error = push_zeros(taken_);
@@ -233,7 +240,9 @@ std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer 
   if (!samples) return std::nullopt;
   // What the encoder adds behind the end is nothing but padding.
   if (ogg_->samples() >= fed_ * 48000 / setup_.pcm.rate) return std::nullopt;
-  const std::uint32_t page = packet.size() <= kOpusSilence ? kOpusSilencePage : kOpusPage;
+  const bool silence = packet.size() <= kOpusSilence;
+  const std::uint32_t page = silence ? kOpusSilencePage : kOpusPage;
+  speech_waits_ = speech_waits_ || !silence;
   const Bytes pages = ogg_->add(packet, *samples, page);
   return file_->write_at(file_->size(), pages);
 }

@@ -41,6 +41,7 @@ class EncoderOutput final : public TrackOutput {
   std::optional<std::string> start();
   std::optional<FileError> write_silence(std::uint64_t samples) override;
   std::optional<FileError> write(ByteView data, std::uint64_t samples) override;
+  std::optional<FileError> settle() override;
   std::optional<FileError> finish() override;
   const OutputFile &file() const override { return *file_; }
   GstElement *bin() const { return bin_.get(); }
@@ -81,7 +82,7 @@ class EncoderOutput final : public TrackOutput {
   std::optional<FileError> error_;
   std::unique_ptr<OggOpusWriter> ogg_;
   std::uint64_t offset_ = 0;
-  bool eos_ = false;
+  bool speech_waits_ = false, eos_ = false;
 };
 
 }  // namespace dv

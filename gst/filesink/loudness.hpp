@@ -26,6 +26,9 @@ class LoudnessMeter {
   std::optional<double> integrated() const;
 
  private:
+  template <class Sample>
+  void measure(ByteView samples);
+
   PcmFormat format_;
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -60,6 +60,7 @@ class MixInput final : public TrackOutput {
     position_ += samples;
     return mix_->add(at, data);
   }
+  std::optional<FileError> settle() override { return std::nullopt; }
   std::optional<FileError> finish() override { return std::nullopt; }
   const OutputFile &file() const override { return mix_->file(); }
 

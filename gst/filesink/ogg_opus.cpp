@@ -114,8 +114,22 @@ Bytes OggOpusWriter::add(ByteView packet, std::uint32_t samples, std::uint32_t p
     out = page(0, granule_);
   }
   put_packet(packet);
+  newest_ = packet.size();
+  newest_samples_ = samples;
   pending_samples_ += samples;
   granule_ += samples;
+  return out;
+}
+
+Bytes OggOpusWriter::flush() {
+  const std::size_t lacing = newest_ / 255 + 1;
+  if (lacing_.size() <= lacing) return {};
+  const Bytes packet(body_.end() - static_cast<std::ptrdiff_t>(newest_), body_.end());
+  lacing_.resize(lacing_.size() - lacing);
+  body_.resize(body_.size() - newest_);
+  Bytes out = page(0, granule_ - newest_samples_);
+  put_packet(packet);
+  pending_samples_ = newest_samples_;
   return out;
 }
 

@@ -30,6 +30,8 @@ class OggOpusWriter {
    * anything: a stream without samples cannot be opened by most players.
    */
   Bytes add(ByteView packet, std::uint32_t samples, std::uint32_t page_samples);
+  /** A page of what waits, but for the newest packet; nothing when that is all there is. */
+  Bytes flush();
   /** The last page; the decoded stream ends after `total_samples`, or with the last packet if that
    * is earlier. */
   Bytes finish(std::uint64_t total_samples);
@@ -47,7 +49,8 @@ class OggOpusWriter {
   OpusHead head_;
   std::uint32_t page_number_ = 0;
   std::uint64_t granule_ = 0;
-  std::uint32_t pending_samples_ = 0;
+  std::uint32_t pending_samples_ = 0, newest_samples_ = 0;
+  std::size_t newest_ = 0;  ///< bytes of the newest packet
   Bytes lacing_, body_;
 };
 

@@ -46,7 +46,12 @@ std::optional<FileError> OggOutput::write_silence(std::uint64_t samples) {
 
 std::optional<FileError> OggOutput::write(ByteView data, std::uint64_t samples) {
   total_ += samples;
+  speech_waits_ = true;
   return append(writer_.add(data, static_cast<std::uint32_t>(samples), kSpeechPage));
+}
+
+std::optional<FileError> OggOutput::settle() {
+  return std::exchange(speech_waits_, false) ? append(writer_.flush()) : std::nullopt;
 }
 
 std::optional<FileError> OggOutput::finish() {

@@ -48,9 +48,7 @@ std::unique_ptr<TrackOutput> OutputMaker::make(std::unique_ptr<OutputFile> file,
   const auto serial = static_cast<std::uint32_t>(0x44560000 + info.number);
   std::optional<FileError> failure;
   if (info.format == TrackFormat::wav) {
-    const std::uint32_t held =
-        config_.durability == Durability::none ? pcm.rate * 2 : pcm.rate / 10;
-    auto wav = std::make_unique<WavOutput>(std::move(file), pcm, tags, held);
+    auto wav = std::make_unique<WavOutput>(std::move(file), pcm, tags);
     if (!(failure = wav->start())) return wav;
   } else if (info.format == TrackFormat::opus && opus) {
     auto ogg = std::make_unique<OggOutput>(std::move(file), OpusHead{2, 0, 48000}, serial);

@@ -13,13 +13,13 @@ constexpr float kTop = 63;
 
 template <class Sample>
 float greatest(ByteView bytes, float full) {
-  float peak = 0;
+  decltype(std::abs(Sample{})) peak = 0;
   for (std::size_t i = 0; i + sizeof(Sample) <= bytes.size(); i += sizeof(Sample)) {
     Sample sample;
     std::memcpy(&sample, bytes.data() + i, sizeof sample);
-    peak = std::max(peak, std::abs(static_cast<float>(sample)));
+    peak = std::max(peak, std::abs(sample));
   }
-  return std::min(peak / full, 1.0F);
+  return std::min(static_cast<float>(peak) / full, 1.0F);
 }
 }  // namespace
 

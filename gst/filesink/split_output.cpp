@@ -86,6 +86,10 @@ std::optional<FileError> SplitOutput::write(ByteView data, std::uint64_t samples
   return std::nullopt;
 }
 
+std::optional<FileError> SplitOutput::settle() {
+  return current_ ? current_->settle() : std::nullopt;
+}
+
 std::optional<FileError> SplitOutput::finish() {
   return current_ ? current_->finish() : std::nullopt;
 }

@@ -38,6 +38,7 @@ class SplitOutput final : public TrackOutput {
 
   std::optional<FileError> write_silence(std::uint64_t samples) override;
   std::optional<FileError> write(ByteView data, std::uint64_t samples) override;
+  std::optional<FileError> settle() override;
   std::optional<FileError> finish() override;
   const OutputFile &file() const override { return current_ ? current_->file() : none_; }
   unsigned part() const override { return part_.number; }

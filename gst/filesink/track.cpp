@@ -65,8 +65,15 @@ Track::Push Track::push(TrackFrame &&frame, bool wait) {
   if (queued_ >= config_.max_queued) return Push::full;
   queued_ += length;
   queue_.emplace_back(std::move(frame));
-  schedule_locked();
+  // Each piece of work wakes a thread, which costs more than writing a frame does.
+  const bool enough = queued_ >= std::min(config_.batch, config_.max_queued);
+  if (!std::exchange(begun_, true) || enough) schedule_locked();
   return Push::ok;
+}
+
+void Track::hurry() {
+  std::lock_guard lock(mutex_);
+  if (!queue_.empty()) schedule_locked();
 }
 
 void Track::advance(Time position) {
@@ -114,7 +121,7 @@ TrackReport Track::report() const {
 std::optional<Track::Item> Track::pop() {
   std::lock_guard lock(mutex_);
   if (queue_.empty()) {
-    scheduled_ = false;
+    scheduled_ = unsettled_;
     return std::nullopt;
   }
   Item item = std::move(queue_.front());
@@ -130,7 +137,11 @@ bool Track::run() {
   for (std::size_t i = 0; i < kBatch; ++i) {
     if (!held_) {
       held_ = pop();
-      if (!held_) return false;
+      if (!held_ && !unsettled_) return false;
+      if (!held_) {
+        settle();
+        continue;
+      }
       fill_left_ = std::visit([this](auto &item) { return prepare(item); }, *held_);
     }
     if (fill_left_ > 0) fill_some();
@@ -139,6 +150,14 @@ bool Track::run() {
     held_.reset();
   }
   return true;
+}
+
+void Track::settle() {
+  unsettled_ = false;
+  if (!output_ || failed()) return;
+  const auto error = output_->settle();
+  update_report();
+  if (error) fail(*error);
 }
 
 void Track::fill_some() {
@@ -253,11 +272,12 @@ void Track::complete(const TrackFrame &frame) {
                               frame.seq, frame.concealed, frame.silence, peak}));
   auto error = output_->write({map.data, map.size}, frame.samples);
   gst_buffer_unmap(frame.buffer.get(), &map);
-  update_report();
+  unsettled_ = true;
   if (error) {
+    update_report();
     fail(*error);
-  } else if (!told_opened_) {
-    told_opened_ = true;
+  } else if (!std::exchange(told_opened_, true)) {
+    update_report();
     host_.track_opened(report());
   }
 }

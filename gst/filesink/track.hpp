@@ -95,6 +95,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   struct Config {
     Placement::Config placement;
     Time max_queued = 20s;
+    Time batch{};  ///< waits in the queue to be written at once: what a killed process loses
     std::optional<PcmFormat> pcm{};  ///< converts into this format; else that of the first frame
   };
   enum class Push : std::uint8_t { ok, full, failed };
@@ -104,6 +105,8 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   /** With `wait`, a full queue is waited for until `wake` is called. Takes the frame unless full.
    */
   Push push(TrackFrame &&frame, bool wait);
+  /** What waits for more to be written with it is written now. */
+  void hurry();
   /** Nothing will come before `position`: silence may be written up to there. */
   void advance(Time position);
   /** Fills up to `end`, completes the file, reports. Later frames are refused. */
@@ -141,6 +144,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   void complete(const Advance &) {}
   void complete(const Finish &finish);
   void fill_some();
+  void settle();
   bool open(const TrackFrame &frame);
   /** Brings a frame into the format of the track; false when that is impossible. */
   bool adapt(TrackFrame &frame);
@@ -158,7 +162,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   std::condition_variable space_;
   std::deque<Item> queue_;
   Time queued_{};
-  bool scheduled_ = false, finishing_ = false, failed_ = false, closed_ = false, woken_ = false;
+  bool begun_ = false, scheduled_ = false, finishing_ = false, failed_ = false, closed_ = false, woken_ = false;
   bool catching_up_ = false;  ///< a long silence is being written: more may wait
   TrackReport report_;
 
@@ -174,6 +178,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   std::optional<LoudnessMeter> loudness_;
   std::uint64_t last_stream_ = 0, last_seq_ = 0;
   bool have_last_ = false, told_opened_ = false;
+  bool unsettled_ = false;  ///< frames were written since `settle`
 };
 
 }  // namespace dv

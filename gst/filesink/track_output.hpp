@@ -22,6 +22,8 @@ class TrackOutput {
   virtual std::optional<FileError> write_silence(std::uint64_t samples) = 0;
   /** PCM, or one Opus packet of `samples`, by what the output was made for. */
   virtual std::optional<FileError> write(ByteView data, std::uint64_t samples) = 0;
+  /** Nothing more waits to be written just now: what is held back in memory goes into the file. */
+  virtual std::optional<FileError> settle() = 0;
   /** Completes the file and gives it its name. */
   virtual std::optional<FileError> finish() = 0;
   virtual const OutputFile &file() const = 0;

@@ -5,13 +5,16 @@
 #include <utility>
 
 namespace dv {
+namespace {
+// A hole in mid-speech that is shorter is not worth two more system calls.
+constexpr std::size_t kShortHole = 16 << 10;
+}  // namespace
 
-WavOutput::WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags,
-                     std::uint32_t held)
+WavOutput::WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags)
     : file_(std::move(file)),
       format_(format),
       tags_(std::move(tags)),
-      held_bytes_(std::size_t{held} * format.frame_bytes()) {}
+      most_pending_(std::size_t{format.rate / 10} * format.frame_bytes()) {}
 
 std::optional<FileError> WavOutput::start() { return write_header(); }
 
@@ -48,8 +51,7 @@ std::optional<FileError> WavOutput::flush() {
 
 std::optional<FileError> WavOutput::write_silence(std::uint64_t samples) {
   const std::uint64_t bytes = samples * format_.frame_bytes();
-  // A short hole in mid-speech is not worth two more system calls.
-  if (bytes + pending_.size() < held_bytes_) {
+  if (bytes < kShortHole && !pending_.empty()) {
     pending_.resize(pending_.size() + bytes);
     return std::nullopt;
   }
@@ -60,8 +62,7 @@ std::optional<FileError> WavOutput::write_silence(std::uint64_t samples) {
 
 std::optional<FileError> WavOutput::write(ByteView data, std::uint64_t) {
   pending_.insert(pending_.end(), data.begin(), data.end());
-  if (pending_.size() < held_bytes_) return std::nullopt;
-  return flush();
+  return pending_.size() < most_pending_ ? std::nullopt : flush();
 }
 
 std::optional<FileError> WavOutput::finish() {

@@ -8,19 +8,18 @@
 namespace dv {
 
 /**
- * WAV that is correct at every moment: samples are held back for a tenth of a second at most and
- * the header is written anew behind them, never ahead of them. Silence is a hole in the file and
- * takes neither time nor space.
+ * WAV that is correct at every moment: samples are held back until `settle`, and the header is
+ * written anew behind them, never ahead of them. Silence is a hole in the file and takes neither
+ * time nor space.
  */
 class WavOutput final : public TrackOutput {
  public:
-  /** `held`: how many samples may wait in the process. */
-  WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags,
-            std::uint32_t held = 4800);
+  WavOutput(std::unique_ptr<OutputFile> file, const PcmFormat &format, TrackTags tags);
 
   std::optional<FileError> start();
   std::optional<FileError> write_silence(std::uint64_t samples) override;
   std::optional<FileError> write(ByteView data, std::uint64_t samples) override;
+  std::optional<FileError> settle() override { return flush(); }
   std::optional<FileError> finish() override;
   const OutputFile &file() const override { return *file_; }
 
@@ -31,7 +30,7 @@ class WavOutput final : public TrackOutput {
   std::unique_ptr<OutputFile> file_;
   PcmFormat format_;
   TrackTags tags_;
-  std::size_t held_bytes_;
+  std::size_t most_pending_;  ///< input read as fast as it goes does not settle for long
   Bytes pending_;
   std::uint64_t header_bytes_ = 0;
   std::uint64_t data_bytes_ = 0;  ///< in the file or a hole of it, without what is pending

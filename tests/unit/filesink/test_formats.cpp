@@ -38,6 +38,44 @@ TEST_CASE("the loudness of a sine is that of EBU Tech 3341") {
     for (int i = 0; i < 100; ++i) quiet.add(Bytes(block.size()));
     CHECK_FALSE(quiet.integrated());
   }
+}
+
+namespace {
+
+/** A second of a sine of 1 kHz at -23 dBFS, on the left and, if `both`, on the right. */
+Bytes second_of_sine(bool both) {
+  Bytes out;
+  for (int i = 0; i < 48000; ++i) {
+    const double x = std::pow(10.0, -23.0 / 20) * std::sin(2 * 3.14159265358979 * i / 48);
+    const auto s = static_cast<std::uint16_t>(std::lround(x * 32767));
+    for (const std::uint16_t side : {s, both ? s : std::uint16_t{0}}) {
+      out.push_back(static_cast<std::uint8_t>(side));
+      out.push_back(static_cast<std::uint8_t>(side >> 8));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("loudness is the same whether both sides are measured or one for both") {
+  const Bytes both = second_of_sine(true), left = second_of_sine(false);
+  struct Case {
+    int both_before, left, both_after;
+    double lufs;
+  };
+  // The mean of the powers: one side alone has half of it. Seconds of 10 blocks.
+  const Case cases[] = {
+      {10, 0, 0, -23}, {0, 10, 0, -26.01}, {10, 10, 0, -24.26}, {5, 10, 5, -24.26}, {0, 1, 30, -23.07}};
+  for (const Case &c : cases) {
+    LoudnessMeter meter(PcmFormat{});
+    for (int i = 0; i < c.both_before; ++i) meter.add(both);
+    for (int i = 0; i < c.left; ++i) meter.add(left);
+    for (int i = 0; i < c.both_after; ++i) meter.add(both);
+    CAPTURE(c.lufs);
+    REQUIRE(meter.integrated());
+    CHECK(std::abs(*meter.integrated() - c.lufs) < 0.1);
+  }
   CHECK(JsonLine("t").decimal("v", -23.456).str() == "{\"type\":\"t\",\"v\":-23.46}\n");
 }
 
@@ -100,11 +138,13 @@ TEST_CASE("a WAV file is correct at every moment and complete at its end") {
       REQUIRE_FALSE(wav.write_silence(48000));
       expected.resize(expected.size() + 48000 * 4);
     }
+    const bool settled = i % 3 == 0;
+    if (settled) REQUIRE_FALSE(wav.settle());
     const Bytes now = read_file(dir / "a.wav.part");
     const std::size_t header = wav_header({}, {}, 0).size();
     const std::size_t told = little(now, header - 4, 4);
     CHECK(now.size() >= header + told);
-    CHECK(expected.size() - told <= 19200 + (i >= 10 ? 48000 * 4 : 0));
+    CHECK(expected.size() - told <= (settled ? 0 : 19200 + (i >= 10 ? 48000 * 4 : 0)));
   }
   REQUIRE_FALSE(wav.write_silence(1000));
   expected.resize(expected.size() + 4000);
@@ -262,13 +302,19 @@ TEST_CASE("silence packets fit the gap and are themselves Opus") {
   CHECK(opus_silence_for(5000)->packet == std::array<std::uint8_t, 3>{0xf8, 0xff, 0xfe});
 }
 
-TEST_CASE("Ogg pages carry all packets, positions and the end mark") {
+namespace {
+
+void check_ogg(int settle_every, std::size_t pages_expected) {
+  CAPTURE(settle_every);
   OggOpusWriter ogg(77, {2, 0, 48000});
   Bytes stream = ogg.headers({"Ann", "Ann", ""});
   const Bytes packet(300, 0xf8);
   for (int i = 0; i < 100; ++i) {
     const Bytes pages = ogg.add(packet, 960, 8640);
     stream.insert(stream.end(), pages.begin(), pages.end());
+    if (settle_every == 0 || i % settle_every != 0) continue;
+    const Bytes settled = ogg.flush();
+    stream.insert(stream.end(), settled.begin(), settled.end());
   }
   const Bytes last = ogg.finish(95500);
   stream.insert(stream.end(), last.begin(), last.end());
@@ -290,5 +336,14 @@ TEST_CASE("Ogg pages carry all packets, positions and the end mark") {
   }
   CHECK(packets == 102);
   CHECK(granule == 95500);
-  CHECK(page == 2 + 12);
+  CHECK(page == 2 + pages_expected);
+}
+
+}  // namespace
+
+TEST_CASE("Ogg pages carry all packets, positions and the end mark") {
+  check_ogg(0, 12);
+  check_ogg(1, 100);
+  check_ogg(5, 21);
+  check_ogg(8, 14);
 }

@@ -19,7 +19,7 @@ struct Disk {
   std::condition_variable changed;
   bool stuck = false;
   int fail_after = -1;
-  std::uint64_t written = 0, silence = 0, silence_calls = 0;
+  std::uint64_t written = 0, silence = 0, silence_calls = 0, settled = 0;
   std::vector<std::uint64_t> order;  // first sample of each frame, silence as 0
 
   void release() {
@@ -45,6 +45,11 @@ class FakeOutput final : public TrackOutput {
     if (disk_.fail_after > 0) --disk_.fail_after;
     disk_.written += samples;
     disk_.order.push_back(data[0]);
+    return std::nullopt;
+  }
+  std::optional<FileError> settle() override {
+    std::lock_guard lock(disk_.mutex);
+    ++disk_.settled;
     return std::nullopt;
   }
   std::optional<FileError> finish() override { return std::nullopt; }
@@ -87,11 +92,27 @@ TrackFrame frame(std::uint8_t mark, Time position = kNever) {
   return f;
 }
 
+/** Comes to its turn when what was posted before has had its own. */
+struct Marker final : Strand {
+  std::promise<void> passed;
+  bool run() override {
+    passed.set_value();
+    return false;
+  }
+};
+
 struct Setup {
   Setup() { gst_init(nullptr, nullptr); }
-  std::shared_ptr<Track> track(Time max_queued = 20s) {
+  std::shared_ptr<Track> track(Time max_queued = 20s, Time batch = {}) {
     return std::make_shared<Track>(host, pool, TrackInfo{1, 7, 1, "Ann"},
-                                   Track::Config{{48000, true, false}, max_queued});
+                                   Track::Config{{48000, true, false}, max_queued, batch});
+  }
+  /** Returns when the single writer has nothing left to do. */
+  void pass_through() {
+    auto marker = std::make_shared<Marker>();
+    auto passed = marker->passed.get_future();
+    single.post(std::move(marker));
+    passed.wait();
   }
   void end(Track &t, Time at) {
     t.finish(at, "eos");
@@ -99,7 +120,7 @@ struct Setup {
   }
   Disk disk;
   FakeHost host{disk};
-  StrandPool pool{2};
+  StrandPool pool{2}, single{1};
 };
 
 }  // namespace
@@ -202,6 +223,41 @@ TEST_CASE("a source that changes its format goes on in the same file") {
   s.end(*track, 0s);
   CHECK(s.disk.written == 2 * 960);
   CHECK(s.host.last.unusable == 1);
+}
+
+TEST_CASE("frames are written in batches, the first and what is left over in time") {
+  Setup s;
+  auto track = std::make_shared<Track>(s.host, s.single, TrackInfo{1, 7, 1, "Ann"},
+                                       Track::Config{{48000, true, false}, 20s, 100ms});
+  using Marks = std::vector<std::uint64_t>;
+  track->push(frame(1), false);
+  s.pass_through();
+  CHECK(s.disk.order == Marks{1});
+  for (std::uint8_t i = 2; i <= 5; ++i) track->push(frame(i), false);
+  s.pass_through();
+  CHECK(s.disk.order == Marks{1});
+  track->push(frame(6), false);
+  s.pass_through();
+  CHECK(s.disk.order == Marks{1, 2, 3, 4, 5, 6});
+  CHECK(s.disk.settled == 2);
+  track->push(frame(7), false);
+  track->hurry();
+  s.pass_through();
+  CHECK(s.disk.order.size() == 7);
+  track->hurry();
+  s.pass_through();
+  CHECK(s.disk.settled == 3);
+  track->push(frame(8), false);
+  s.end(*track, 0s);
+  CHECK(s.disk.order == Marks{1, 2, 3, 4, 5, 6, 7, 8});
+}
+
+TEST_CASE("a queue smaller than a batch is emptied all the same") {
+  Setup s;
+  auto track = s.track(40ms, 1s);
+  for (std::uint8_t i = 0; i < 50; ++i) CHECK(track->push(frame(i), true) == Track::Push::ok);
+  s.end(*track, 0s);
+  CHECK(s.disk.written == 50 * 960);
 }
 
 TEST_CASE("silence grows when nothing comes") {
