@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "ext/voice/core/receive_pace.hpp"
 #include "tests/bench/bare.hpp"
 #include "tests/bench/rig.hpp"
 #include "tests/bench/sections.hpp"
@@ -14,7 +15,7 @@
 namespace dv::bench {
 namespace {
 
-constexpr std::size_t kMostAtOnce = 64;  // datagrams that one receive call brings
+constexpr std::size_t kMostAtOnce = 32;  // datagrams that one receive call brings
 constexpr std::size_t kSettled = 50;     // rounds until spawning and the first hold are over
 
 struct Pace {
@@ -29,8 +30,9 @@ void sleep_until(std::int64_t ns) {
 
 /**
  * Each stream 50 packets a second, the streams evenly spread over the 20 ms. What has become due
- * goes out in one call, as a receiver takes from its socket what is there. `settled` is called
- * before the first packet that counts.
+ * goes out in one call, as a receiver takes from its socket what is there, and when it looks again
+ * is what discordvoicesrc's receiver decides. `settled` is called before the first packet that
+ * counts.
  */
 Pace send_paced(const Traffic &traffic,
                 const std::function<void(std::size_t first, std::size_t end)> &send,
@@ -44,6 +46,7 @@ Pace send_paced(const Traffic &traffic,
     pace.due[i] = start + static_cast<std::int64_t>(step * static_cast<double>(i));
   }
   const std::size_t warm = kSettled * traffic.streams;
+  voice::ReceivePace receiver;
   for (std::size_t i = 0; i < all;) {
     if (i == warm) settled();
     auto now = wall_ns();
@@ -57,7 +60,11 @@ Pace send_paced(const Traffic &traffic,
     std::fill(pace.pushed.begin() + static_cast<std::ptrdiff_t>(i),
               pace.pushed.begin() + static_cast<std::ptrdiff_t>(end), now);
     send(i, end);
+    const std::size_t sent = end - i;
     i = end;
+    now = wall_ns();
+    const Time rest = receiver.after(sent, sent == kMostAtOnce, Time(now));
+    if (rest > Time{}) sleep_until(now + rest.count());
   }
   return pace;
 }

@@ -14,7 +14,10 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <utility>
 #include <vector>
+
+#include "ext/voice/core/receive_pace.hpp"
 
 namespace dv::voice {
 namespace {
@@ -62,11 +65,14 @@ void set_options(int socket, int buffer_size, UdpSocket::Counters &counters) {
 
 std::string error_text(const char *what) { return std::string(what) + ": " + std::strerror(errno); }
 
-Time wall_clock() {
+Time read_clock(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(clock, &now);
   return std::chrono::seconds(now.tv_sec) + Time(now.tv_nsec);
 }
+
+Time wall_clock() { return read_clock(CLOCK_REALTIME); }
+Time monotonic_clock() { return read_clock(CLOCK_MONOTONIC); }
 
 /** Reused for every receive call. */
 struct Batch {
@@ -163,14 +169,24 @@ void UdpSocket::send(ByteView datagram) {
   }
 }
 
+/** False: the thread shall end. */
+bool UdpSocket::wait(Time rest) {
+  pollfd fds[2] = {{wake_, POLLIN, 0}, {socket_, POLLIN, 0}};
+  if (rest > Time{}) {
+    const timespec limit{0, static_cast<long>(rest.count())};
+    if (ppoll(fds, 1, &limit, nullptr) > 0) return false;
+  }
+  if (poll(fds, 2, -1) < 0) return errno == EINTR;
+  return (fds[0].revents & POLLIN) == 0;
+}
+
 void UdpSocket::run() {
   pthread_setname_np(pthread_self(), "discord-udp");
   auto batch = std::make_unique<Batch>();
   std::array<Datagram, kBatch> datagrams;
-  pollfd fds[2] = {{socket_, POLLIN, 0}, {wake_, POLLIN, 0}};
-  for (;;) {
-    if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
-    if ((fds[1].revents & POLLIN) != 0) return;
+  ReceivePace pace;
+  Time rest{};
+  while (wait(std::exchange(rest, Time{}))) {
     const int count = batch->receive(socket_);
     if (count < 0) {
       // What a connected UDP socket reports is an echo of the past; the next receive goes on.
@@ -182,7 +198,9 @@ void UdpSocket::run() {
       const auto index = static_cast<std::size_t>(i);
       datagrams[index] = batch->read(index, now, *counters_);
     }
-    receiver_(std::span(datagrams).first(static_cast<std::size_t>(count)));
+    const auto received = static_cast<std::size_t>(count);
+    receiver_(std::span(datagrams).first(received));
+    rest = pace.after(received, received == kBatch, monotonic_clock());
   }
 }
 

@@ -53,6 +53,7 @@ class UdpSocket {
 
  private:
   UdpSocket(int socket, int wake, Receiver receiver, std::shared_ptr<Counters> counters);
+  bool wait(Time rest);
   void run();
 
   const int socket_;
