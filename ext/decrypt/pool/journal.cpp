@@ -7,8 +7,9 @@ namespace dv {
 
 Ticket Journal::add(Record record, ByteView data) {
   if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(slab_.size()));
-    slab_.emplace_back();
+    const auto before = static_cast<std::uint32_t>(slab_.size());
+    slab_.grow();
+    for (auto i = static_cast<std::uint32_t>(slab_.size()); i-- > before;) free_.push_back(i);
   }
   const std::uint32_t i = free_.back();
   free_.pop_back();

@@ -133,7 +133,21 @@ class Journal {
   template <class Match>
   std::vector<Ticket> unanswered_where(Match &&match) const;
 
-  std::deque<Record> slab_;
+  /** In chunks, so that records stay where they are, of a power of two: it is looked into several
+   * times a packet. */
+  class Slab {
+   public:
+    std::size_t size() const { return chunks_.size() * kChunk; }
+    Record &operator[](std::size_t i) { return chunks_[i / kChunk][i % kChunk]; }
+    const Record &operator[](std::size_t i) const { return chunks_[i / kChunk][i % kChunk]; }
+    void grow() { chunks_.push_back(std::make_unique<Record[]>(kChunk)); }
+
+   private:
+    static constexpr std::size_t kChunk = 256;
+    std::vector<std::unique_ptr<Record[]>> chunks_;
+  };
+
+  Slab slab_;
   std::vector<std::uint32_t> free_;
   std::uint64_t next_order_ = 0;
   std::unordered_map<Key, std::unique_ptr<Stream>, Hash> streams_;

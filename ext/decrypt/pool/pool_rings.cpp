@@ -174,8 +174,18 @@ bool WorkerPool::frame_is_possible(const Client &client, const Stream &stream,
   return false;
 }
 
+/** The record of its packet knows the stream of a frame, as a rule. */
+Stream *WorkerPool::stream_of(const Client &client, const Reply &reply) {
+  const bool answers = reply.verdict != Reply::kNoVerdict;
+  const Record *r = answers ? journal_.find(reply.ticket) : nullptr;
+  Stream *stream = r != nullptr ? r->stream : nullptr;
+  const bool same = stream != nullptr && stream->client == client.id &&
+                    stream->session == reply.session && stream->ssrc == reply.ssrc;
+  return same ? stream : journal_.stream(client.id, reply.session, reply.ssrc);
+}
+
 bool WorkerPool::take_frame(int index, Client &client, const Reply &reply, ByteView data) {
-  Stream *stream = journal_.stream(client.id, reply.session, reply.ssrc);
+  Stream *stream = stream_of(client, reply);
   // A stream that was dismissed may still have something to say; it is not listened to.
   if (stream == nullptr) return reply.verdict == Reply::kNoVerdict;
   if (stream->worker != index) return false;

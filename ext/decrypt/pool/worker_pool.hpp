@@ -123,6 +123,7 @@ class WorkerPool : public std::enable_shared_from_this<WorkerPool> {
   bool take_replies(int index, std::size_t most, bool &more);
   bool take_portion(int index, std::size_t most, bool &more);
   bool take_reply(int index, const worker::Reply &reply, ByteView data);
+  Stream *stream_of(const Client &client, const worker::Reply &reply);
   bool take_frame(int index, Client &client, const worker::Reply &reply, ByteView data);
   bool take_verdict(int index, Client &client, const worker::Reply &reply);
   bool frame_is_possible(const Client &client, const Stream &stream,
