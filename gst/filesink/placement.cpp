@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "gst/filesink/placement.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace dv {
 namespace {
 
@@ -10,6 +13,11 @@ constexpr std::int64_t kRounding = 2;
 // end.
 constexpr std::int64_t kMaxJumpSeconds = 30 * 24 * 3600;
 constexpr std::int64_t kNanos = 1'000'000'000;
+// Of so many samples one may be added or left out: 0.1 %, which nobody hears, and twice as fast as
+// a timeline moves its time stamps.
+constexpr std::uint64_t kCalm = 960;
+// No frame, however short, is changed by more than one of so many.
+constexpr std::uint64_t kWorst = 20;
 
 }  // namespace
 
@@ -23,24 +31,46 @@ Time time_of(std::int64_t samples, std::uint32_t rate) {
   return Time(samples / rate * kNanos + samples % rate * kNanos / rate);
 }
 
-std::uint64_t Placement::place(std::int64_t position, std::uint64_t samples, bool continues) {
+/** By how many samples a frame is made longer to close the gap before it, or shorter. */
+std::int64_t Placement::follow_clock(std::int64_t gap, std::uint64_t samples, Join join) {
+  if (join == Join::follows) return 0;
+  const std::int64_t jitter = config_.rate / 1000;
+  const int side = gap > 0 ? 1 : gap < 0 ? -1 : 0;
+  if (std::abs(gap) > jitter) direction_ = side;
+  // Only when all of it is made good: what begins and ends at one limit would never rest.
+  if (join == Join::apart || side != direction_) direction_ = 0;
+  credit_ = direction_ == 0 ? 0 : credit_ + samples;
+  const std::uint64_t change =
+      std::min({credit_ / kCalm, samples / kWorst, static_cast<std::uint64_t>(std::abs(gap))});
+  credit_ %= kCalm;
+  counters_.drift_samples += change;
+  return direction_ * static_cast<std::int64_t>(change);
+}
+
+Placement::Placed Placement::place(std::int64_t position, std::uint64_t samples, Join join) {
   if (!started_) {
     started_ = true;
     if (config_.from_first && written_ == 0) origin_ = position;
   }
   const std::int64_t gap = position - end();
-  const std::int64_t tolerance = continues ? config_.rate / 100 : kRounding;
-  std::uint64_t fill = 0;
-  if (gap > tolerance && gap <= kMaxJumpSeconds * config_.rate && config_.silence) {
-    fill = static_cast<std::uint64_t>(gap);
-  } else if (gap < -tolerance && config_.silence) {
-    ++counters_.overlaps;
-    counters_.overlap_samples += static_cast<std::uint64_t>(-gap);
+  const std::int64_t tolerance = join == Join::apart ? kRounding : config_.rate / 100;
+  const std::int64_t longest = kMaxJumpSeconds * config_.rate;
+  Placed placed;
+  if (gap > tolerance && gap <= longest && config_.silence) {
+    placed.silence = static_cast<std::uint64_t>(gap);
+    direction_ = 0;
+  } else if (config_.silence) {
+    if (gap < -tolerance) {
+      ++counters_.overlaps;
+      counters_.overlap_samples += static_cast<std::uint64_t>(-gap);
+    }
+    if (std::abs(gap) <= longest) placed.stretch = follow_clock(gap, samples, join);
   }
-  written_ += fill + samples;
-  counters_.silence += fill;
+  samples += static_cast<std::uint64_t>(placed.stretch);
+  written_ += placed.silence + samples;
+  counters_.silence += placed.silence;
   counters_.samples += samples;
-  return fill;
+  return placed;
 }
 
 std::uint64_t Placement::advance(std::int64_t position) {

@@ -7,6 +7,13 @@
 
 namespace dv {
 
+/** How a frame comes behind the one before it, by the sender's own count. */
+enum class Join : std::uint8_t {
+  apart,    ///< not directly, or nobody knows
+  follows,  ///< directly, and nothing can be changed about it
+  elastic,  ///< directly, and a sample more or less makes no difference to it
+};
+
 /** Where the samples of a track go. Positions are samples since the zero of the recording. */
 class Placement {
  public:
@@ -17,17 +24,23 @@ class Placement {
   };
   struct Counters {
     std::uint64_t samples = 0, silence = 0, overlaps = 0, overlap_samples = 0;
+    std::uint64_t drift_samples = 0;  ///< by which frames were made longer or shorter, in sum
+    bool operator==(const Counters &) const = default;
+  };
+  struct Placed {
+    std::uint64_t silence = 0;  ///< to be written before the frame
+    std::int64_t stretch = 0;   ///< samples by which the frame is made longer, or shorter
+    bool operator==(const Placed &) const = default;
   };
 
   explicit Placement(const Config &config) : config_(config) {}
 
   /**
-   * A frame of `samples` that belongs at `position`: how much silence must be written before it.
-   * The frame itself is always written whole. `continues`: by the sender's own count it follows the
-   * frame before without a hole, so that a time correction of up to 10 ms waits for the next pause
-   * instead of tearing speech apart.
+   * A frame of `samples` that belongs at `position`. It is always written whole, and one that
+   * directly follows is not torn off for up to 10 ms. What clocks that differ add up to, from 1 ms
+   * on, elastic frames make good, by one sample in 960 at most.
    */
-  std::uint64_t place(std::int64_t position, std::uint64_t samples, bool continues);
+  Placed place(std::int64_t position, std::uint64_t samples, Join join);
 
   /** Nothing more will come before `position`: how much silence must be written now. */
   std::uint64_t advance(std::int64_t position);
@@ -39,11 +52,15 @@ class Placement {
   const Counters &counters() const { return counters_; }
 
  private:
+  std::int64_t follow_clock(std::int64_t gap, std::uint64_t samples, Join join);
+
   Config config_;
   Counters counters_;
   std::int64_t origin_ = 0;
   std::uint64_t written_ = 0;
   bool started_ = false;
+  int direction_ = 0;         ///< 1: frames are made longer, -1: shorter, until the gap is closed
+  std::uint64_t credit_ = 0;  ///< samples that have not had their share of it yet
 };
 
 /** Running time to samples and back, without overflow for centuries. */

@@ -300,6 +300,7 @@ RecordingCounters Recording::counters() const {
     sum.silence_samples += report.placement.silence;
     sum.overlaps += report.placement.overlaps;
     sum.overlap_samples += report.placement.overlap_samples;
+    sum.drift_samples += report.placement.drift_samples;
     sum.malformed += report.unusable;
   }
   return sum;

@@ -36,9 +36,9 @@ struct RecordingConfig {
 
 struct RecordingCounters {
   std::uint64_t tracks = 0, open_tracks = 0, failed_tracks = 0, frames = 0, samples = 0,
-                silence_samples = 0, overlaps = 0, overlap_samples = 0, bytes = 0,
-                dropped_queue_full = 0, dropped_failed = 0, dropped_paused = 0, malformed = 0,
-                markers = 0;
+                silence_samples = 0, overlaps = 0, overlap_samples = 0, drift_samples = 0,
+                bytes = 0, dropped_queue_full = 0, dropped_failed = 0, dropped_paused = 0,
+                malformed = 0, markers = 0;
 };
 
 }  // namespace dv

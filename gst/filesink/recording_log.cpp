@@ -132,6 +132,7 @@ void RecordingLog::closed(const TrackReport &report) {
           .number("samples", report.placement.samples)
           .number("silence-samples", report.placement.silence)
           .number("overlaps", report.placement.overlaps)
+          .number("drift-samples", report.placement.drift_samples)
           .number("lost", report.lost)
           .number("concealed", report.concealed)
           .number("gaps", report.lost + report.concealed)

@@ -53,7 +53,8 @@ void Reporter::on_track_closed(const TrackReport &report) {
                     G_TYPE_UINT64, static_cast<guint64>(report.bytes), "samples", G_TYPE_UINT64,
                     static_cast<guint64>(report.placement.samples), "silence-samples",
                     G_TYPE_UINT64, static_cast<guint64>(report.placement.silence), "overlaps",
-                    G_TYPE_UINT64, static_cast<guint64>(report.placement.overlaps), "reason",
+                    G_TYPE_UINT64, static_cast<guint64>(report.placement.overlaps), "drift-samples",
+                    G_TYPE_UINT64, static_cast<guint64>(report.placement.drift_samples), "reason",
                     G_TYPE_STRING, report.reason.c_str(), nullptr);
   set_quality(s, report);
   if (report.loudness) {
@@ -129,6 +130,7 @@ GstStructure *stats_structure(const RecordingCounters &c) {
       {"silence-samples", c.silence_samples},
       {"overlaps", c.overlaps},
       {"overlap-samples", c.overlap_samples},
+      {"drift-samples", c.drift_samples},
       {"bytes", c.bytes},
       {"dropped-queue-full", c.dropped_queue_full},
       {"dropped-failed", c.dropped_failed},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gst/filesink/elastic.hpp"
 #include "gst/filesink/peaks.hpp"
 
 namespace dv {
@@ -257,7 +258,22 @@ std::uint64_t Track::prepare(TrackFrame &frame) {
   have_last_ = frame.has_seq;
   const std::int64_t position =
       frame.position == kNever ? placement_->end() : samples_of(frame.position, pcm_.rate);
-  return placement_->place(position, frame.samples, continues);
+  const Join join = !continues                 ? Join::apart
+                    : opus_ || frame.concealed ? Join::follows
+                                               : Join::elastic;
+  const Placement::Placed placed = placement_->place(position, frame.samples, join);
+  if (placed.stretch != 0) stretch(frame, placed.stretch);
+  return placed.silence;
+}
+
+/** Makes the frame as long as it was placed. */
+void Track::stretch(TrackFrame &frame, std::int64_t by) {
+  GstMapInfo map;
+  if (!gst_buffer_map(frame.buffer.get(), &map, GST_MAP_READ)) return;
+  frame.samples += static_cast<std::uint64_t>(by);
+  const Bytes samples = spread_over({map.data, map.size}, pcm_, frame.samples);
+  gst_buffer_unmap(frame.buffer.get(), &map);
+  frame.buffer.reset(gst_buffer_new_memdup(samples.data(), samples.size()));
 }
 
 void Track::complete(const TrackFrame &frame) {

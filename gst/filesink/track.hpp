@@ -148,6 +148,7 @@ class Track final : public Strand, public std::enable_shared_from_this<Track> {
   bool open(const TrackFrame &frame);
   /** Brings a frame into the format of the track; false when that is impossible. */
   bool adapt(TrackFrame &frame);
+  void stretch(TrackFrame &frame, std::int64_t by);
   void note_stretches(const std::vector<Stretch> &stretches);
   void fail(const FileError &error);
   void update_report();

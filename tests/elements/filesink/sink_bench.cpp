@@ -99,10 +99,11 @@ bool Bench::start() {
   }
   gst_pad_set_active(pad_, TRUE);
   gst_pad_push_event(pad_, gst_event_new_stream_start("test"));
+  const std::string samples =
+      "audio/x-raw(" DV_CAPS_FEATURE_META_RTP_FRAME "),format=S16LE,layout=interleaved," + pcm;
   GstCaps *caps = gst_caps_from_string(
       input_ != Input::opus
-          ? "audio/x-raw(" DV_CAPS_FEATURE_META_RTP_FRAME
-            "),format=S16LE,layout=interleaved,rate=48000,channels=2"
+          ? samples.c_str()
           : "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload=120");
   require(gst_pad_push_event(pad_, gst_event_new_caps(caps)), "caps");
   gst_caps_unref(caps);

@@ -55,6 +55,8 @@ class Bench {
   void unwind();
 
   GstElement *sink() { return sink_; }
+  /** Rate and channels of the samples that are pushed; to be set before `start`. */
+  std::string pcm = "rate=48000,channels=2";
   std::vector<Message> messages;
   const Message *find(const std::string &name, guint64 user = 0) const;
   std::size_t count(const std::string &name) const;

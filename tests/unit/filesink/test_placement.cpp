@@ -18,9 +18,9 @@ TEST_CASE("running time and samples convert without drift") {
 
 TEST_CASE("frames lie where they belong, silence before and between") {
   Placement p({48000, true, false});
-  CHECK(p.place(48000, 960, false) == 48000);
-  CHECK(p.place(48960, 960, true) == 0);
-  CHECK(p.place(96000, 960, false) == 96000 - 49920);
+  CHECK(p.place(48000, 960, Join::apart).silence == 48000);
+  CHECK(p.place(48960, 960, Join::follows).silence == 0);
+  CHECK(p.place(96000, 960, Join::apart).silence == 96000 - 49920);
   CHECK(p.end() == 96960);
   CHECK(p.counters().samples == 3 * 960);
   CHECK(p.counters().silence == 48000 + 96000 - 49920);
@@ -28,53 +28,53 @@ TEST_CASE("frames lie where they belong, silence before and between") {
 
 TEST_CASE("rounding is no hole and no overlap") {
   Placement p({48000, true, false});
-  CHECK(p.place(0, 960, false) == 0);
-  CHECK(p.place(962, 960, false) == 0);
-  CHECK(p.place(1918, 960, false) == 0);
+  CHECK(p.place(0, 960, Join::apart).silence == 0);
+  CHECK(p.place(962, 960, Join::apart).silence == 0);
+  CHECK(p.place(1918, 960, Join::apart).silence == 0);
   CHECK(p.counters().overlaps == 0);
-  CHECK(p.place(2883, 960, false) == 3);
+  CHECK(p.place(2883, 960, Join::apart).silence == 3);
 }
 
 TEST_CASE("a small correction inside a spurt waits for the next pause") {
   Placement p({48000, true, false});
-  p.place(0, 960, false);
-  CHECK(p.place(960 + 400, 960, true) == 0);
-  CHECK(p.place(1920 + 400, 960, true) == 0);
-  CHECK(p.place(9600, 960, false) == 9600 - 2880);
-  CHECK(p.place(10560 + 481, 960, true) == 481);
+  p.place(0, 960, Join::apart);
+  CHECK(p.place(960 + 400, 960, Join::follows).silence == 0);
+  CHECK(p.place(1920 + 400, 960, Join::follows).silence == 0);
+  CHECK(p.place(9600, 960, Join::apart).silence == 9600 - 2880);
+  CHECK(p.place(10560 + 481, 960, Join::follows).silence == 481);
 }
 
 TEST_CASE("what overlaps is appended whole and counted, and the next pause makes it good") {
   Placement p({48000, true, false});
-  p.place(0, 960, false);
-  CHECK(p.place(500, 960, false) == 0);
+  p.place(0, 960, Join::apart);
+  CHECK(p.place(500, 960, Join::apart).silence == 0);
   CHECK(p.end() == 1920);
   CHECK(p.counters().overlaps == 1);
   CHECK(p.counters().overlap_samples == 460);
-  CHECK(p.place(48000, 960, false) == 48000 - 1920);
+  CHECK(p.place(48000, 960, Join::apart).silence == 48000 - 1920);
 }
 
 TEST_CASE("advance fills, and never takes back") {
   Placement p({48000, true, false});
   CHECK(p.advance(4800) == 4800);
   CHECK(p.advance(4000) == 0);
-  CHECK(p.place(4800, 960, false) == 0);
+  CHECK(p.place(4800, 960, Join::apart).silence == 0);
   CHECK(p.end() == 5760);
 }
 
 TEST_CASE("alignment to the first frame starts there and keeps the time") {
   Placement p({48000, true, true});
   CHECK(p.advance(1000) == 0);
-  CHECK(p.place(48000, 960, false) == 0);
+  CHECK(p.place(48000, 960, Join::apart).silence == 0);
   CHECK(p.origin() == 48000);
-  CHECK(p.place(58960, 960, false) == 10000);
+  CHECK(p.place(58960, 960, Join::apart).silence == 10000);
   CHECK(p.end() == 59920);
 }
 
 TEST_CASE("without silence everything is back to back") {
   Placement p({48000, false, false});
-  CHECK(p.place(48000, 960, false) == 0);
-  CHECK(p.place(148000, 960, false) == 0);
+  CHECK(p.place(48000, 960, Join::apart).silence == 0);
+  CHECK(p.place(148000, 960, Join::apart).silence == 0);
   CHECK(p.advance(1000000) == 0);
   CHECK(p.counters().silence == 0);
   CHECK(p.counters().overlaps == 0);
@@ -82,7 +82,99 @@ TEST_CASE("without silence everything is back to back") {
 
 TEST_CASE("a clock gone mad does not fill the disk") {
   Placement p({48000, true, false});
-  CHECK(p.place(INT64_MAX / 2, 960, false) == 0);
-  CHECK(p.place(-1000000, 960, false) == 0);
+  CHECK(p.place(INT64_MAX / 2, 960, Join::apart).silence == 0);
+  CHECK(p.place(-1000000, 960, Join::apart).silence == 0);
   CHECK(p.end() == 1920);
+}
+
+namespace {
+
+/** Frames that all follow each other, `deviation` samples off from a clock that runs true. */
+struct Run {
+  const char *name;
+  Join join;
+  std::uint64_t samples;   ///< of a frame
+  std::int64_t deviation;  ///< of every position from the second frame on
+  int frames;
+  Placement::Counters counters;
+  std::int64_t left;  ///< of the deviation, behind the last frame
+};
+
+const Run kRuns[] = {
+    {"what is right stays", Join::elastic, 960, 0, 1000, {960'000, 0, 0, 0, 0}, 0},
+    {"a millisecond is jitter", Join::elastic, 960, 48, 1000, {960'000, 0, 0, 0, 0}, 48},
+    {"the other way, too", Join::elastic, 960, -48, 1000, {960'000, 0, 0, 0, 0}, -48},
+    {"what is more is taken back, all of it",
+     Join::elastic,
+     960,
+     49,
+     1000,
+     {960'049, 0, 0, 0, 49},
+     0},
+    {"the other way, too", Join::elastic, 960, -49, 1000, {959'951, 0, 0, 0, 49}, 0},
+    {"by a sample in 20 ms", Join::elastic, 960, 400, 101, {96'960 + 100, 0, 0, 0, 100}, 300},
+    {"in 8 frames of 2.5 ms", Join::elastic, 120, 400, 801, {96'120 + 100, 0, 0, 0, 100}, 300},
+    {"three in 60 ms", Join::elastic, 2880, 400, 34, {97'920 + 99, 0, 0, 0, 99}, 301},
+    {"as many as there are in a second", Join::elastic, 48'000, 49, 3, {144'049, 0, 0, 0, 49}, 0},
+    {"never in frames of next to nothing", Join::elastic, 19, 400, 101, {1919, 0, 0, 0, 0}, 400},
+    {"more than 10 ms are a hole", Join::elastic, 960, 481, 1000, {960'000, 481, 0, 0, 0}, 0},
+    {"what overlaps is counted until it is made good",
+     Join::elastic,
+     960,
+     -483,
+     1000,
+     {960'000 - 483, 0, 3, 483 + 482 + 481, 483},
+     0},
+    {"packets are not changed", Join::follows, 960, 400, 1000, {960'000, 0, 0, 0, 0}, 400},
+    {"nor their overlaps", Join::follows, 960, -481, 3, {2880, 0, 2, 962, 0}, -481},
+    {"nor what may have a hole before it", Join::apart, 960, -49, 3, {2880, 0, 2, 98, 0}, -49},
+};
+
+}  // namespace
+
+TEST_CASE("a deviation that grows slowly is taken back sample by sample, and nothing else is") {
+  for (const Run &run : kRuns) {
+    CAPTURE(run.name);
+    Placement p({48000, true, false});
+    std::int64_t position = 0;
+    p.place(position, run.samples, Join::apart);
+    for (int i = 1; i < run.frames; ++i) {
+      position += static_cast<std::int64_t>(run.samples);
+      p.place(position + run.deviation, run.samples, run.join);
+    }
+    CHECK(p.counters() == run.counters);
+    CHECK(position + static_cast<std::int64_t>(run.samples) + run.deviation - p.end() == run.left);
+  }
+}
+
+TEST_CASE("taking back waits for frames that can be changed, and ends at a pause") {
+  Placement p({48000, true, false});
+  auto place = [&, at = std::int64_t{0}](std::int64_t off, Join join) mutable {
+    at += 960;
+    return p.place(at - 960 + off, 960, join);
+  };
+  place(0, Join::apart);
+  CHECK(place(60, Join::elastic) == Placement::Placed{0, 1});
+  CHECK(place(60, Join::follows) == Placement::Placed{0, 0});
+  CHECK(place(10, Join::elastic) == Placement::Placed{0, 1});
+  // Beyond the truth is no reason to turn back.
+  CHECK(place(1, Join::elastic) == Placement::Placed{0, 0});
+  CHECK(place(10, Join::elastic) == Placement::Placed{0, 0});
+  CHECK(place(100, Join::elastic) == Placement::Placed{0, 1});
+  CHECK(place(100, Join::apart) == Placement::Placed{97, 0});
+  CHECK(place(110, Join::elastic) == Placement::Placed{0, 0});
+}
+
+TEST_CASE("speech that is back to back has no time to be wrong about") {
+  Placement p({48000, false, false});
+  p.place(0, 960, Join::apart);
+  CHECK(p.place(1500, 960, Join::elastic) == Placement::Placed{});
+  CHECK(p.place(900, 960, Join::elastic) == Placement::Placed{});
+}
+
+TEST_CASE("a clock gone mad is not followed sample by sample") {
+  Placement p({48000, true, false});
+  p.place(0, 960, Join::apart);
+  CHECK(p.place(INT64_MAX / 2, 960, Join::elastic) == Placement::Placed{});
+  CHECK(p.place(INT64_MIN / 2, 960, Join::elastic) == Placement::Placed{});
 }

@@ -21,6 +21,7 @@ struct Disk {
   int fail_after = -1;
   std::uint64_t written = 0, silence = 0, silence_calls = 0, settled = 0;
   std::vector<std::uint64_t> order;  // first sample of each frame, silence as 0
+  std::uint64_t bytes = 0;           // of frames
 
   void release() {
     std::lock_guard lock(mutex);
@@ -44,6 +45,7 @@ class FakeOutput final : public TrackOutput {
     if (disk_.fail_after == 0) return FileError{ENOSPC, "write to", "fake"};
     if (disk_.fail_after > 0) --disk_.fail_after;
     disk_.written += samples;
+    disk_.bytes += data.size();
     disk_.order.push_back(data[0]);
     return std::nullopt;
   }
@@ -269,4 +271,32 @@ TEST_CASE("silence grows when nothing comes") {
   track->advance(6s);
   s.end(*track, 2s);
   CHECK(s.disk.silence + s.disk.written == 6 * 48000);
+}
+
+TEST_CASE("samples follow a clock that is 5 ms late; what is made up, and packets, stay") {
+  const struct {
+    const char *name;
+    bool opus, concealed;
+    std::uint64_t written;
+  } cases[] = {{"samples", false, false, 100 * 960 + 99},
+               {"made up", false, true, 100 * 960},
+               {"packets", true, false, 100 * 960}};
+  for (const auto &c : cases) {
+    CAPTURE(c.name);
+    Setup s;
+    auto track = s.track();
+    for (std::uint8_t i = 0; i < 100; ++i) {
+      TrackFrame f = frame(i, 20ms * i + (i > 0 ? 5ms : 0ms));
+      f.seq = i;
+      f.has_seq = true;
+      f.opus = c.opus;
+      f.concealed = c.concealed;
+      CHECK(track->push(std::move(f), true) == Track::Push::ok);
+    }
+    s.end(*track, 0s);
+    CHECK(s.disk.written == c.written);
+    CHECK(s.disk.bytes == (c.opus ? 100 * 960 : c.written) * 4);
+    CHECK(s.disk.silence == 0);
+    CHECK(s.host.last.placement.drift_samples == c.written - 100 * 960);
+  }
 }
