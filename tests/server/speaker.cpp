@@ -51,7 +51,8 @@ void Speaker::stop(Time now) {
     return;
   }
   end_sample_ = position();
-  if (due_of(end_sample_) < now) end_sample_ = sample_at(now);
+  // Encoders know whole frames only: no RTP time of theirs lies between two.
+  while (due_of(end_sample_) < now) end_sample_ += kSilenceSamples;
   ending_ = true;
   frame_ = 0;
 }

@@ -154,6 +154,19 @@ TEST_CASE("speaker: stopped in a spurt it closes it, restarted it continues its 
   CHECK(again[0].marker);
 }
 
+TEST_CASE("speaker: stopped when the next frame was due already it leaves out whole frames") {
+  Speaker speaker(1, 1000, short_speech(), 3);
+  speaker.set_profile({.start_seq = 0, .start_rtp = 0}, speaker.shared_speech());
+  speaker.start(0s);
+  CHECK(frames_until(speaker, 25ms).size() == 2);
+  speaker.stop(45ms);
+  const auto closing = frames_until(speaker, 10s);
+  REQUIRE(closing.size() == 5);
+  CHECK(closing[0].seq == 2);
+  CHECK(closing[0].rtp == 3 * 960);
+  CHECK(closing[0].due == 60ms);
+}
+
 TEST_CASE("faults: the same seed draws the same fates, and one rate does not move another") {
   FaultPlan a(5), b(5), c(5);
   a.set({.loss = 5, .reorder = 5, .seed = 9});
