@@ -12,8 +12,9 @@
 namespace crash {
 
 constexpr const char *kFormats[] = {"wav", "mp3", "flac", "opus"};
-constexpr guint64 kUsers = 3;  ///< that the recorder records
-constexpr guint64 kMore = 20;  ///< frames that a restarted recorder adds
+constexpr guint64 kUsers = 3;   ///< that the recorder records
+constexpr guint64 kFirst = 10;  ///< frames until a track must be there
+constexpr guint64 kMore = 20;   ///< frames that a restarted recorder adds
 
 /** Many crashes, and every file opened by every program. */
 bool is_long();

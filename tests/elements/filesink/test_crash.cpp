@@ -16,8 +16,8 @@ GST_START_TEST(kill_9_costs_a_quarter_of_a_second_at_most_and_a_restart_goes_on)
   std::mt19937 random(static_cast<unsigned>(7 + __i__));
   for (int kill = 0; kill < kills; ++kill) {
     const std::string dir = make_dir();
-    // One of them as soon as anything has been said.
-    const guint64 at_least = kill == 0 ? 1 : 5 + random() % 200;
+    // One of them as soon as files have anything that can be heard.
+    const guint64 at_least = kill == 0 ? kFirst : kFirst + random() % 100;
     const guint64 frames = record_and_kill({format, dir}, at_least);
     for (guint64 user = 1; user <= kUsers; ++user) {
       const std::string path = dir + "/" + std::to_string(user) + "." + format + ".part";
