@@ -215,11 +215,17 @@ GST_START_TEST(files_are_the_same_however_durable) {
     fail_unless(bench.end());
     fail_unless_equals_int(bench.count("warning"), 0);
   }
-  for (const char *format : {".wav", ".flac", ".mp3", ".opus"}) {
+  for (const char *format : {".wav", ".flac", ".mp3"}) {
     const dv::Bytes first = read_bytes(dir + "/process" + format);
     fail_unless(first.size() > 10000);
     fail_unless(read_bytes(dir + "/none" + format) == first, "%s", format);
     fail_unless(read_bytes(dir + "/power" + format) == first, "%s", format);
+  }
+  // Where its pages end depends on when the writer had caught up.
+  const Wav first = decode(dir + "/process.opus");
+  fail_unless(first.frames() >= 200 * kFrame - 312);
+  for (const char *other : {"none", "power"}) {
+    fail_unless(decode(dir + "/" + other + ".opus").samples == first.samples, "%s", other);
   }
   remove_dir(dir);
 }
