@@ -22,6 +22,7 @@ GST_START_TEST(first_frame_waits_for_the_one_before) {
   // Delays that differ by 40 ms tell only later where the first one belongs.
   b.at(100);
   b.expect_received(7, 0);
+  gst_test_clock_wait_for_next_pending_id(b.clock(), nullptr);
   b.at(300);
   expect(b.take(7, 1).substr(0, 2), "!1");
   expect(b.take(7, 2).substr(0, 1), "2");
