@@ -11,7 +11,6 @@
 namespace dv::bench {
 namespace {
 
-constexpr std::size_t kReceived = 32;  // datagrams that one receive call brings, at most
 constexpr auto kPatience = std::chrono::seconds(60);
 
 Rig *rig_of(GstPad *pad) { return static_cast<Rig *>(gst_pad_get_element_private(pad)); }
@@ -98,10 +97,10 @@ void Rig::push(std::span<const Bytes> datagrams, GstClockTime pts) {
   if (gst_pad_push_list(feed_.get(), list) != GST_FLOW_OK) broken("discorddecrypt takes no more");
 }
 
-void Rig::push_rounds(std::span<const Bytes> datagrams) {
-  for (std::size_t i = 0; i < datagrams.size(); i += kReceived) {
+void Rig::push_rounds(std::span<const Bytes> datagrams, std::size_t at_once) {
+  for (std::size_t i = 0; i < datagrams.size(); i += at_once) {
     const std::size_t round = pushed_ / streams_;
-    push(datagrams.subspan(i, std::min(kReceived, datagrams.size() - i)),
+    push(datagrams.subspan(i, std::min(at_once, datagrams.size() - i)),
          GST_SECOND + round * static_cast<GstClockTime>(kPacketNs));
   }
 }

@@ -45,8 +45,9 @@ class Rig {
 
   /** One receive call: a buffer list, stamped `pts`. */
   void push(std::span<const Bytes> datagrams, GstClockTime pts);
-  /** The whole of `datagrams` in lists of 32, each round 20 ms behind the one before. */
-  void push_rounds(std::span<const Bytes> datagrams);
+  /** The whole of `datagrams` in lists of 32 or of `at_once`, each round 20 ms behind the one
+   * before; a list of several rounds has the time of the first. */
+  void push_rounds(std::span<const Bytes> datagrams, std::size_t at_once = 32);
   void eos_and_wait();  ///< with files: until they are complete
   bool wait_frames(std::uint64_t frames, double seconds) const;
 

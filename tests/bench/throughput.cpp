@@ -54,8 +54,9 @@ void decode_case(const Settings &settings, const Case &c, Report &report) {
   for (int i = 0; i < decode_repeats(settings); ++i) {
     bare = through_bare_loop(traffic, true);
     local = through_element(traffic, {.workers = 0});
-    one = through_element(traffic, {.workers = 1, .pool = "one"});
-    two = through_element(traffic, {.workers = 2, .pool = "two"});
+    // Pools of their own: one with a worker too many would end it in the middle.
+    one = through_element(traffic, {.workers = 1, .pool = "one" + c.key});
+    two = through_element(traffic, {.workers = 2, .pool = "two" + c.key});
     in_process.add(bare.host_ns / (local.host_ns + local.workers_ns));
     one_cpu.add(one.cpu_us_per_packet() / bare.cpu_us_per_packet());
     two_cpu.add(two.cpu_us_per_packet() / bare.cpu_us_per_packet());
@@ -87,7 +88,8 @@ Cost through_element(const Traffic &traffic, const RigConfig &config) {
   Rig rig(config, traffic);
   const std::size_t warm = warm_packets(traffic);
   const std::span all(traffic.datagrams);
-  rig.push_rounds(all.first(warm));
+  // Time has to pass for the first packets, which are held for those before them.
+  rig.push_rounds(all.first(warm), traffic.streams);
   // Up to the last of them may be in order's hands.
   rig.wait_frames(warm - 2 * traffic.streams, 30);
   const auto pids = rig.workers();
