@@ -202,7 +202,9 @@ std::optional<FileError> EncoderOutput::write(ByteView data, std::uint64_t sampl
 std::optional<FileError> EncoderOutput::settle() {
   std::lock_guard lock(mutex_);
   if (!ogg_ || error_ || !std::exchange(speech_waits_, false)) return std::nullopt;
-  error_ = file_->write_at(file_->size(), ogg_->flush());
+  const std::uint64_t before = file_->size();
+  error_ = file_->write_at(before, ogg_->flush());
+  if (error_) file_->truncate_to(before);
   return error_;
 }
 

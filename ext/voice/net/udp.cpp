@@ -65,14 +65,11 @@ void set_options(int socket, int buffer_size, UdpSocket::Counters &counters) {
 
 std::string error_text(const char *what) { return std::string(what) + ": " + std::strerror(errno); }
 
-Time read_clock(clockid_t clock) {
+Time wall_clock() {
   timespec now{};
-  clock_gettime(clock, &now);
+  clock_gettime(CLOCK_REALTIME, &now);
   return std::chrono::seconds(now.tv_sec) + Time(now.tv_nsec);
 }
-
-Time wall_clock() { return read_clock(CLOCK_REALTIME); }
-Time monotonic_clock() { return read_clock(CLOCK_MONOTONIC); }
 
 /** Reused for every receive call. */
 struct Batch {
@@ -200,7 +197,8 @@ void UdpSocket::run() {
     }
     const auto received = static_cast<std::size_t>(count);
     receiver_(std::span(datagrams).first(received));
-    rest = pace.after(received, received == kBatch, monotonic_clock());
+    rest = pace.after(received, received == kBatch,
+                      std::chrono::steady_clock::now().time_since_epoch());
   }
 }
 
