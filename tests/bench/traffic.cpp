@@ -95,7 +95,9 @@ Traffic make_traffic(const Material &material, const TrafficSpec &spec) {
   traffic.datagrams.reserve(spec.rounds * spec.streams);
   for (std::size_t round = 0; round < spec.rounds; ++round) {
     for (std::size_t i = 0; i < spec.streams; ++i) {
-      const auto &packets = material.voices[i % material.voices.size()];
+      // Every other voice is stereo and every other stream goes to the other worker: neighbours
+      // speak with one voice, so that both workers have as much to do.
+      const auto &packets = material.voices[i / 2 % material.voices.size()];
       // Everybody begins somewhere else, so that no two streams are at the same packet.
       traffic.datagrams.push_back(speakers[i].send(packets[(round + 31 * i) % packets.size()]));
     }
