@@ -28,7 +28,7 @@ void ReceiveChain::Impl::bind_user(Stream &stream) {
   const chain::Binding *binding = stream.session.binding(stream.ssrc);
   if (binding == nullptr || binding->user == 0) return;
   stream.user = binding->user;
-  stream.sender = &stream.session.sender(stream.user);
+  stream.sender = stream.session.sender(stream.user);
   if (stream.decode) stream.decode->set_user(stream.user);
 }
 

@@ -108,9 +108,13 @@ void ReceiveChain::Impl::drain_stream(Stream &stream) {
 
 void ReceiveChain::Impl::drop_stream(std::uint64_t key) {
   const auto found = streams_.find(key);
-  timers_.remove(*found->second);
-  by_use_.erase(found->second->use);
+  Stream &stream = *found->second;
+  Session &session = stream.session;
+  const UserId user = stream.user;
+  timers_.remove(stream);
+  by_use_.erase(stream.use);
   streams_.erase(found);
+  session.let_go(user);
 }
 
 Time ReceiveChain::Impl::next_wakeup() const {

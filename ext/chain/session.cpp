@@ -6,6 +6,15 @@
 #include <utility>
 
 namespace dv::chain {
+namespace {
+
+// A new one would be the same: without keys there is only the window for plain frames, which is
+// the session's, and the overlap in which it matters who was there before us is over.
+bool spare(const std::shared_ptr<Sender> &sender) {
+  return sender.use_count() == 1 && sender->decryptor.keyless();
+}
+
+}  // namespace
 
 bool Session::add_transport_key(const TransportKeyUpdate &update) {
   auto cipher = TransportCipher::create(update.mode, update.key.view());
@@ -45,12 +54,13 @@ void Session::apply(const DaveUpdate &update, Time now) {
 void Session::note_expiry() {
   keys_expire_ = kNever;
   for (const auto &[user, sender] : senders_)
-    keys_expire_ = std::min(keys_expire_, sender.decryptor.next_expiry());
+    keys_expire_ = std::min(keys_expire_, sender->decryptor.next_expiry());
 }
 
 void Session::expire_keys(Time now) {
   if (now < keys_expire_) return;
-  for (auto &[user, sender] : senders_) sender.decryptor.expire(now);
+  for (auto &[user, sender] : senders_) sender->decryptor.expire(now);
+  std::erase_if(senders_, [](const auto &entry) { return spare(entry.second); });
   note_expiry();
 }
 
@@ -58,7 +68,7 @@ void Session::begin_epoch(const DaveUpdate &update, Time now) {
   const bool first = !std::exchange(dave_known_, true);
   if (update.version == 0) {
     plain_until_ = kNever;
-    for (auto &[user, sender] : senders_) sender.decryptor.allow_plain(now);
+    for (auto &[user, sender] : senders_) sender->decryptor.allow_plain(now);
     return;
   }
   plain_until_ = first ? dave::FrameDecryptor::kNeverPlain
@@ -70,27 +80,35 @@ void Session::begin_epoch(const DaveUpdate &update, Time now) {
   }
   std::unordered_set<UserId> named;
   for (const DaveUpdate::Sender &s : update.senders) {
-    Sender &known = sender(s.user);
-    known.decryptor.add_ratchet(s.base_secret.view(), now);
-    known.there_before_us = known.there_before_us || welcomed;
+    const auto known = sender(s.user);
+    known->decryptor.add_ratchet(s.base_secret.view(), now);
+    known->there_before_us = known->there_before_us || welcomed;
     named.insert(s.user);
   }
   for (auto &[user, sender] : senders_)
-    if (!named.contains(user)) sender.decryptor.retire(now);
+    if (!named.contains(user)) sender->decryptor.retire(now);
 }
 
 void Session::add_senders(const DaveUpdate &update, Time now) {
   for (const DaveUpdate::Sender &s : update.senders) {
-    Sender &known = sender(s.user);
-    known.decryptor.add_ratchet(s.base_secret.view(), now);
-    known.there_before_us |= update.epoch == first_epoch_number_;
+    const auto known = sender(s.user);
+    known->decryptor.add_ratchet(s.base_secret.view(), now);
+    known->there_before_us |= update.epoch == first_epoch_number_;
   }
 }
 
-Sender &Session::sender(UserId user) {
-  const auto [at, added] = senders_.try_emplace(user);
-  if (added) at->second.decryptor.set_plain_until(plain_until_);
-  return at->second;
+std::shared_ptr<Sender> Session::sender(UserId user) {
+  std::shared_ptr<Sender> &at = senders_[user];
+  if (!at) {
+    at = std::make_shared<Sender>();
+    at->decryptor.set_plain_until(plain_until_);
+  }
+  return at;
+}
+
+void Session::let_go(UserId user) {
+  const auto found = senders_.find(user);
+  if (found != senders_.end() && spare(found->second)) senders_.erase(found);
 }
 
 }  // namespace dv::chain

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -62,7 +63,11 @@ class Session {
   bool just_welcomed(Time now) const {
     return had_epoch() && now <= first_epoch_ + dave::kTransitionOverlap;
   }
-  Sender &sender(UserId user);
+  /** Stays for as long as a stream holds it or it has keys. */
+  std::shared_ptr<Sender> sender(UserId user);
+  /** A stream of this user has ended. */
+  void let_go(UserId user);
+  std::size_t senders() const { return senders_.size(); }
 
   /** When keys run out next; kNever if none do. */
   Time keys_expire() const { return keys_expire_; }
@@ -78,7 +83,7 @@ class Session {
 
   std::vector<TransportCipher> transports_;  // newest first
   std::unordered_map<Ssrc, Binding> bindings_;
-  std::unordered_map<UserId, Sender> senders_;
+  std::unordered_map<UserId, std::shared_ptr<Sender>> senders_;
   bool dave_known_ = false;
   Time first_epoch_ = kNever;
   std::optional<std::uint64_t> first_epoch_number_;

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <list>
+#include <memory>
 #include <optional>
 
 #include "ext/chain/decode_stage.hpp"
@@ -24,7 +25,7 @@ struct Stream : Timed {
   Session &session;
   const Ssrc ssrc;
   UserId user = 0;
-  Sender *sender = nullptr;  ///< null: the user is not known yet
+  std::shared_ptr<Sender> sender;  ///< null: the user is not known yet
   SeenRing seen;
   ArrivalNumbers numbers;
   /**

@@ -41,7 +41,7 @@ void FrameDecryptor::retire(Time now) {
 
 void FrameDecryptor::add_ratchet(ByteView base_secret, Time now) {
   retire(now);
-  epochs_.push_front({ReceiveRatchet(base_secret, now, before_first_), kNever});
+  epochs_.insert(epochs_.begin(), {ReceiveRatchet(base_secret, now, before_first_), kNever});
   if (epochs_.size() > kMaxRatchets) epochs_.pop_back();
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <span>
+#include <vector>
 
 #include "ext/crypto/dave/media_ratchet.hpp"
 
@@ -62,6 +62,8 @@ class FrameDecryptor {
   Time next_expiry() const;
 
   bool has_ratchet(Time now) const;
+  /** Nothing here but what `set_plain_until` would give a new one. */
+  bool keyless() const { return epochs_.empty(); }
   bool plain_allowed(Time now) const { return now <= plain_until_; }
 
  private:
@@ -73,7 +75,7 @@ class FrameDecryptor {
   void end_in_time(Time now);
 
   std::uint64_t before_first_;
-  std::deque<Epoch> epochs_;  // newest first
+  std::vector<Epoch> epochs_;  // newest first
   Time plain_until_ = kNeverPlain;
 };
 

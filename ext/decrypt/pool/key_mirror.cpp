@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "ext/decrypt/pool/key_mirror.hpp"
 
+#include <algorithm>
+
 #include "ext/crypto/dave/media_decryptor.hpp"
 #include "ext/decrypt/pool/key_codec.hpp"
 
@@ -66,6 +68,7 @@ UserId KeyMirror::user_of(SessionId session, Ssrc ssrc) const {
 void KeyMirror::tell_user(const Session &session, UserId user, bool first, KnownSession &known,
                           Time now, const Send &send) const {
   if (user != 0 && !known.users.insert(user).second) return;
+  if (known.users.size() > known.most_users) forget_departed(session, known);
   bool named_later = false;
   const auto age = [&](const Epoch &epoch) {
     return static_cast<std::uint64_t>(std::max(now - epoch.told, Time(0)).count());
@@ -84,6 +87,17 @@ void KeyMirror::tell_user(const Session &session, UserId user, bool first, Known
   auto plain = message_from(client_, session.dave.back().update, [](UserId) { return false; });
   std::get<worker::DaveEpoch>(plain).age = age(session.dave.back());
   send(plain);
+}
+
+// Who has neither a number nor a part in an epoch that is kept here has no keys at the worker either:
+// should he come back, it is told of him as of a new one.
+void KeyMirror::forget_departed(const Session &session, KnownSession &known) {
+  std::set<UserId> present;
+  for (const auto &[ssrc, binding] : session.ssrcs) present.insert(binding.user);
+  for (const Epoch &epoch : session.dave)
+    for (const auto &sender : epoch.update.senders) present.insert(sender.user);
+  std::erase_if(known.users, [&](UserId user) { return present.count(user) == 0; });
+  known.most_users = std::max(known.most_users, 2 * known.users.size());
 }
 
 void KeyMirror::introduce(SessionId session, Ssrc ssrc, KnownSession *known, KnownSession &result,

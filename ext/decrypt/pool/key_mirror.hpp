@@ -14,6 +14,7 @@ namespace dv {
 /** What one worker has been told about a session: enough to tell it no more than it needs. */
 struct KnownSession {
   std::set<UserId> users;
+  std::size_t most_users = 64;  ///< beyond it, who has left is looked for
 };
 
 /**
@@ -51,6 +52,7 @@ class KeyMirror {
   static void remember_epoch(std::deque<Epoch> &dave, const DaveUpdate &update, Time now);
   void tell_user(const Session &session, UserId user, bool first, KnownSession &known, Time now,
                  const Send &send) const;
+  static void forget_departed(const Session &session, KnownSession &known);
 
   std::uint32_t client_;
   std::map<SessionId, Session> sessions_;

@@ -194,6 +194,34 @@ TEST_CASE("a user who is named late gets the epochs that name him") {
   CHECK(told.more[2]);  // the keys of those told before stay
 }
 
+TEST_CASE("a thousand users come and go: who has left is forgotten, and told of anew if he returns") {
+  KeyMirror mirror(1);
+  mirror.remember(epoch(1, {1}), Time(0));
+  mirror.remember(SsrcUpdate{1, 5, 1}, Time(0));
+  Told told;
+  KnownSession known;
+  mirror.introduce(1, 5, nullptr, known, Time(0), told.send());
+  const auto come = [&](UserId user) {
+    mirror.remember(SsrcUpdate{1, 10, user}, Time(0));
+    KnownSession result;
+    mirror.introduce(1, 10, &known, result, Time(0), told.send());
+    known = std::move(result);
+  };
+  for (UserId user = 1000; user < 2000; ++user) {
+    come(user);
+    mirror.remember(SsrcUpdate{1, 10, 0}, Time(0));
+    CHECK(known.users.size() <= known.most_users);
+  }
+  CHECK(known.most_users == 64);
+  CHECK(known.users.count(1) == 1);
+  CHECK(told.epochs.size() == 1);  // none names them
+  CHECK(known.users.count(1000) == 0);
+  mirror.remember(epoch(1, {1, 1000}), Time(0));
+  come(1000);
+  REQUIRE(told.epochs.size() == 2);
+  CHECK(told.epochs[1].second == std::vector<UserId>{1000});
+}
+
 TEST_CASE("a session that is plain now is not made to look encrypted by a newcomer") {
   KeyMirror mirror(1);
   mirror.remember(SsrcUpdate{1, 10, 100}, Time(0));
