@@ -89,8 +89,8 @@ void KeyMirror::tell_user(const Session &session, UserId user, bool first, Known
   send(plain);
 }
 
-// Who has neither a number nor a part in an epoch that is kept here has no keys at the worker either:
-// should he come back, it is told of him as of a new one.
+// Who has neither a number nor a part in an epoch that is kept here has no keys at the worker
+// either: should he come back, it is told of him as of a new one.
 void KeyMirror::forget_departed(const Session &session, KnownSession &known) {
   std::set<UserId> present;
   for (const auto &[ssrc, binding] : session.ssrcs) present.insert(binding.user);

@@ -194,7 +194,7 @@ TEST_CASE("a user who is named late gets the epochs that name him") {
   CHECK(told.more[2]);  // the keys of those told before stay
 }
 
-TEST_CASE("a thousand users come and go: who has left is forgotten, and told of anew if he returns") {
+TEST_CASE("users come and go: who has left is forgotten, and told of anew if he returns") {
   KeyMirror mirror(1);
   mirror.remember(epoch(1, {1}), Time(0));
   mirror.remember(SsrcUpdate{1, 5, 1}, Time(0));
