@@ -202,10 +202,7 @@ std::optional<FileError> EncoderOutput::write(ByteView data, std::uint64_t sampl
 std::optional<FileError> EncoderOutput::settle() {
   std::lock_guard lock(mutex_);
   if (!ogg_ || error_ || !std::exchange(speech_waits_, false)) return std::nullopt;
-  const std::uint64_t before = file_->size();
-  error_ = file_->write_at(before, ogg_->flush());
-  if (error_) file_->truncate_to(before);
-  return error_;
+  return error_ = append(ogg_->flush());
 }
 
 std::optional<FileError> EncoderOutput::finish() {
@@ -236,6 +233,14 @@ void EncoderOutput::stop() {
   bin_.reset();
 }
 
+// A torn last page would make checkers complain about what is otherwise whole.
+std::optional<FileError> EncoderOutput::append(const Bytes &pages) {
+  const std::uint64_t before = file_->size();
+  auto error = file_->write_at(before, pages);
+  if (error) file_->truncate_to(before);
+  return error;
+}
+
 std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer *buffer) {
   if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_HEADER) || !ogg_) return std::nullopt;
   const auto samples = opus_packet_samples(packet);
@@ -245,8 +250,7 @@ std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer 
   const bool silence = packet.size() <= kOpusSilence;
   const std::uint32_t page = silence ? kOpusSilencePage : kOpusPage;
   speech_waits_ = speech_waits_ || !silence;
-  const Bytes pages = ogg_->add(packet, *samples, page);
-  return file_->write_at(file_->size(), pages);
+  return append(ogg_->add(packet, *samples, page));
 }
 
 std::optional<FileError> EncoderOutput::store(GstBuffer *buffer) {
@@ -273,8 +277,7 @@ GstFlowReturn EncoderOutput::end_chain(GstPad *pad, GstObject *, GstBuffer *raw)
   const std::uint64_t before = self->file_->size();
   self->error_ = self->store(buffer.get());
   if (!self->error_) return GST_FLOW_OK;
-  // A torn last frame would make checkers complain about what is otherwise whole.
-  self->file_->truncate_to(before);
+  self->file_->truncate_to(before);  // as above, a torn frame
   self->ended_.notify_all();
   return GST_FLOW_ERROR;
 }
@@ -294,7 +297,7 @@ void EncoderOutput::read_opus_head(GstCaps *caps) {
     }
   }
   ogg_ = std::make_unique<OggOpusWriter>(setup_.serial, head);
-  error_ = file_->write_at(0, ogg_->headers(setup_.tags));
+  error_ = append(ogg_->headers(setup_.tags));
 }
 
 gboolean EncoderOutput::end_event(GstPad *pad, GstObject *parent, GstEvent *event) {
@@ -312,7 +315,7 @@ gboolean EncoderOutput::end_event(GstPad *pad, GstObject *parent, GstEvent *even
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
       if (self->ogg_ && !self->error_) {
         const std::uint64_t total = self->fed_ * 48000 / self->setup_.pcm.rate;
-        self->error_ = self->file_->write_at(self->file_->size(), self->ogg_->finish(total));
+        self->error_ = self->append(self->ogg_->finish(total));
       }
       self->eos_ = true;
       self->ended_.notify_all();

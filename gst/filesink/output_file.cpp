@@ -106,6 +106,7 @@ std::size_t OutputFile::read_at(std::uint64_t offset, Bytes &into) const {
 std::optional<FileError> OutputFile::write_at(std::uint64_t offset, ByteView bytes) {
   if (options_.buffer > 0 && offset == size()) {
     waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+    ends_.push_back(size());
     return waiting_.size() < options_.buffer ? std::nullopt : flush();
   }
   if (auto error = flush()) return error;
@@ -114,7 +115,13 @@ std::optional<FileError> OutputFile::write_at(std::uint64_t offset, ByteView byt
 
 std::optional<FileError> OutputFile::flush() {
   const Bytes bytes = std::exchange(waiting_, {});
-  return store(size_, bytes);
+  const auto ends = std::exchange(ends_, {});
+  std::uint64_t whole = size_;
+  auto error = store(size_, bytes);
+  if (!error) return std::nullopt;
+  for (const std::uint64_t end : ends) whole = end <= size_ ? end : whole;
+  truncate_to(whole);
+  return error;
 }
 
 std::optional<FileError> OutputFile::store(std::uint64_t offset, ByteView bytes) {
@@ -139,6 +146,7 @@ std::optional<FileError> OutputFile::extend_to(std::uint64_t size) {
 
 void OutputFile::truncate_to(std::uint64_t size) {
   if (size >= size_) waiting_.resize(std::min<std::size_t>(waiting_.size(), size - size_));
+  std::erase_if(ends_, [&](std::uint64_t end) { return end > size; });
   if (size < size_ && ftruncate(fd_, static_cast<off_t>(size)) == 0) size_ = size;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ext/wire/bytes.hpp"
 
@@ -66,7 +67,8 @@ class OutputFile {
   unsigned number_ = 1;
   int fd_ = -1;
   std::uint64_t size_ = 0;
-  Bytes waiting_;  ///< belongs behind the end
+  Bytes waiting_;                    ///< belongs behind the end
+  std::vector<std::uint64_t> ends_;  ///< of the writes in it: a torn one is taken back
 };
 
 /** Nothing if files can be created in `directory`, else why not. */
