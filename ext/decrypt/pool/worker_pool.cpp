@@ -458,10 +458,11 @@ void WorkerPool::fail(const std::string &reason) {
     slot.state = WorkerSlot::State::empty;
     slot.failures = 0;
   }
+  // Who hears of it finds the account closed.
   for (auto &[id, client] : clients_) {
-    client->sink->failed(reason);
     for (const Ticket t : journal_.unanswered_of_client(id)) settle(t, Verdict::worker_lost);
     client->queued = 0;
+    client->sink->failed(reason);
   }
   journal_.each_stream([&](Stream &s) { unassign(s); });
   room_.notify_all();
