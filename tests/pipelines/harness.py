@@ -43,6 +43,11 @@ def wait_until(condition, what):
         time.sleep(0.01)
 
 
+def workers_of(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid), "-f", "gst-discord-worker"], capture_output=True, text=True)
+    return [int(p) for p in found.stdout.split()]
+
+
 class Lines:
     """Reads a stream in a thread; lets the test wait for a line."""
 

@@ -3,26 +3,10 @@
 import os
 import pty
 import signal
-import subprocess
-import time
 
 from audio import Reference, expect_exact, read_truth
-from harness import LIMIT, Failure, Launch, Lines, Server, decode_to_pcm, expect, run
+from harness import Launch, Lines, Server, decode_to_pcm, expect, run, wait_until, workers_of
 from inside import Pipeline, expect_closed
-
-
-def workers_of(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid), "-f", "gst-discord-worker"], capture_output=True, text=True)
-    return [int(p) for p in found.stdout.split()]
-
-
-def wait_until(predicate, what):
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        if predicate():
-            return
-        time.sleep(0.1)
-    raise Failure(f"waited {LIMIT:.0f} s for {what}")
 
 
 def under(signal_number, times):
