@@ -21,8 +21,9 @@ constexpr std::size_t kRecordedQueue = 2048;
 constexpr std::size_t kLiveQueue = 16384;
 constexpr auto kLivePatience = 5ms;
 // Streams for which one more process is worth its memory. Live ones take some 0.2 % of a processor.
-// With 32, one process has all 25 speakers of a channel: 124 us of CPU a packet instead of 159, since
-// it wakes up half as often, but p99 3.0 ms instead of 2.6 (medians of three alternating runs).
+// With 32, one process has all 25 speakers of a channel: 124 us of CPU a packet instead of 159,
+// since it wakes up half as often, but p99 3.0 ms instead of 2.6 (medians of three alternating
+// runs).
 constexpr std::size_t kLiveStreams = 8;
 constexpr std::size_t kRecordedStreams = 1;
 constexpr std::size_t kMaxStreams = 4096;
