@@ -13,6 +13,10 @@ constexpr std::int64_t kRounding = 2;
 // end.
 constexpr std::int64_t kMaxJumpSeconds = 30 * 24 * 3600;
 constexpr std::int64_t kNanos = 1'000'000'000;
+// Who pauses is put right in the pause, and what his file holds stays bit for bit what was decoded:
+// the first guess of when his first frame was sent is often wrong by milliseconds. Only a spurt of
+// so many seconds, or much that it is off by, is worth changing samples for.
+constexpr std::uint64_t kLongSpurt = 30;
 // Of so many samples one may be added or left out: 0.1 %, which nobody hears, and twice as fast as
 // a timeline moves its time stamps.
 constexpr std::uint64_t kCalm = 960;
@@ -34,9 +38,10 @@ Time time_of(std::int64_t samples, std::uint32_t rate) {
 /** By how many samples a frame is made longer to close the gap before it, or shorter. */
 std::int64_t Placement::follow_clock(std::int64_t gap, std::uint64_t samples, Join join) {
   if (join == Join::follows) return 0;
-  const std::int64_t jitter = config_.rate / 1000;
+  const bool is_long = spurt_ >= kLongSpurt * config_.rate;
+  const std::int64_t limit = config_.rate / (is_long ? 1000 : 200);
   const int side = gap > 0 ? 1 : gap < 0 ? -1 : 0;
-  if (std::abs(gap) > jitter) direction_ = side;
+  if (std::abs(gap) > limit) direction_ = side;
   // Only when all of it is made good: what begins and ends at one limit would never rest.
   if (join == Join::apart || side != direction_) direction_ = 0;
   credit_ = direction_ == 0 ? 0 : credit_ + samples;
@@ -52,6 +57,7 @@ Placement::Placed Placement::place(std::int64_t position, std::uint64_t samples,
     started_ = true;
     if (config_.from_first && written_ == 0) origin_ = position;
   }
+  if (join == Join::apart) spurt_ = 0;
   const std::int64_t gap = position - end();
   const std::int64_t tolerance = join == Join::apart ? kRounding : config_.rate / 100;
   const std::int64_t longest = kMaxJumpSeconds * config_.rate;
@@ -67,6 +73,7 @@ Placement::Placed Placement::place(std::int64_t position, std::uint64_t samples,
     if (std::abs(gap) <= longest) placed.stretch = follow_clock(gap, samples, join);
   }
   samples += static_cast<std::uint64_t>(placed.stretch);
+  spurt_ += samples;
   written_ += placed.silence + samples;
   counters_.silence += placed.silence;
   counters_.samples += samples;

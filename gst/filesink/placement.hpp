@@ -37,8 +37,9 @@ class Placement {
 
   /**
    * A frame of `samples` that belongs at `position`. It is always written whole, and one that
-   * directly follows is not torn off for up to 10 ms. What clocks that differ add up to, from 1 ms
-   * on, elastic frames make good, by one sample in 960 at most.
+   * directly follows is not torn off for up to 10 ms. What clocks that differ add up to, elastic
+   * frames make good, by one sample in 960 at most: from 5 ms on, and from 1 ms on who has not
+   * paused for 30 s.
    */
   Placed place(std::int64_t position, std::uint64_t samples, Join join);
 
@@ -59,6 +60,7 @@ class Placement {
   std::int64_t origin_ = 0;
   std::uint64_t written_ = 0;
   bool started_ = false;
+  std::uint64_t spurt_ = 0;   ///< samples since a frame that did not directly follow
   int direction_ = 0;         ///< 1: frames are made longer, -1: shorter, until the gap is closed
   std::uint64_t credit_ = 0;  ///< samples that have not had their share of it yet
 };
