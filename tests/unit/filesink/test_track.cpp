@@ -281,7 +281,7 @@ TEST_CASE("silence grows when nothing comes") {
   CHECK(s.disk.silence + s.disk.written == 6 * 48000);
 }
 
-TEST_CASE("samples follow a clock that is 5 ms late; what is made up, and packets, stay") {
+TEST_CASE("samples follow a clock that is 8 ms late; what is made up, and packets, stay") {
   const struct {
     const char *name;
     bool opus, concealed;
@@ -294,7 +294,7 @@ TEST_CASE("samples follow a clock that is 5 ms late; what is made up, and packet
     Setup s;
     auto track = s.track();
     for (std::uint8_t i = 0; i < 100; ++i) {
-      TrackFrame f = frame(i, 20ms * i + (i > 0 ? 5ms : 0ms));
+      TrackFrame f = frame(i, 20ms * i + (i > 0 ? 8ms : 0ms));
       f.seq = i;
       f.has_seq = true;
       f.opus = c.opus;
