@@ -202,7 +202,7 @@ std::optional<FileError> EncoderOutput::write(ByteView data, std::uint64_t sampl
 std::optional<FileError> EncoderOutput::settle() {
   std::lock_guard lock(mutex_);
   if (!ogg_ || error_ || !std::exchange(speech_waits_, false)) return std::nullopt;
-  return error_ = append(ogg_->flush());
+  return error_ = file_->write_whole(file_->size(), ogg_->flush());
 }
 
 std::optional<FileError> EncoderOutput::finish() {
@@ -233,14 +233,6 @@ void EncoderOutput::stop() {
   bin_.reset();
 }
 
-// A torn last page would make checkers complain about what is otherwise whole.
-std::optional<FileError> EncoderOutput::append(const Bytes &pages) {
-  const std::uint64_t before = file_->size();
-  auto error = file_->write_at(before, pages);
-  if (error) file_->truncate_to(before);
-  return error;
-}
-
 std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer *buffer) {
   if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_HEADER) || !ogg_) return std::nullopt;
   const auto samples = opus_packet_samples(packet);
@@ -250,7 +242,7 @@ std::optional<FileError> EncoderOutput::store_packet(ByteView packet, GstBuffer 
   const bool silence = packet.size() <= kOpusSilence;
   const std::uint32_t page = silence ? kOpusSilencePage : kOpusPage;
   speech_waits_ = speech_waits_ || !silence;
-  return append(ogg_->add(packet, *samples, page));
+  return file_->write_whole(file_->size(), ogg_->add(packet, *samples, page));
 }
 
 std::optional<FileError> EncoderOutput::store(GstBuffer *buffer) {
@@ -262,7 +254,7 @@ std::optional<FileError> EncoderOutput::store(GstBuffer *buffer) {
   if (setup_.format == TrackFormat::opus) {
     error = store_packet(bytes, buffer);
   } else {
-    error = file_->write_at(offset_, bytes);
+    error = file_->write_whole(offset_, bytes);
     offset_ += map.size;
   }
   gst_buffer_unmap(buffer, &map);
@@ -274,10 +266,8 @@ GstFlowReturn EncoderOutput::end_chain(GstPad *pad, GstObject *, GstBuffer *raw)
   auto self = static_cast<EncoderOutput *>(gst_pad_get_element_private(pad));
   std::lock_guard lock(self->mutex_);
   if (self->error_) return GST_FLOW_ERROR;
-  const std::uint64_t before = self->file_->size();
   self->error_ = self->store(buffer.get());
   if (!self->error_) return GST_FLOW_OK;
-  self->file_->truncate_to(before);  // as above, a torn frame
   self->ended_.notify_all();
   return GST_FLOW_ERROR;
 }
@@ -297,7 +287,7 @@ void EncoderOutput::read_opus_head(GstCaps *caps) {
     }
   }
   ogg_ = std::make_unique<OggOpusWriter>(setup_.serial, head);
-  error_ = append(ogg_->headers(setup_.tags));
+  error_ = file_->write_whole(0, ogg_->headers(setup_.tags));
 }
 
 gboolean EncoderOutput::end_event(GstPad *pad, GstObject *parent, GstEvent *event) {
@@ -315,7 +305,7 @@ gboolean EncoderOutput::end_event(GstPad *pad, GstObject *parent, GstEvent *even
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_EOS) {
       if (self->ogg_ && !self->error_) {
         const std::uint64_t total = self->fed_ * 48000 / self->setup_.pcm.rate;
-        self->error_ = self->append(self->ogg_->finish(total));
+        self->error_ = self->file_->write_whole(self->file_->size(), self->ogg_->finish(total));
       }
       self->eos_ = true;
       self->ended_.notify_all();

@@ -61,7 +61,6 @@ class EncoderOutput final : public TrackOutput {
   static gboolean end_query(GstPad *pad, GstObject *parent, GstQuery *query);
   std::optional<FileError> store(GstBuffer *buffer);
   std::optional<FileError> store_packet(ByteView packet, GstBuffer *buffer);
-  std::optional<FileError> append(const Bytes &pages);
   void read_opus_head(GstCaps *caps);
 
   GstBin *host_;  // outlives every output: the recording is ended before the bin goes

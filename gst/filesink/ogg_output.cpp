@@ -16,12 +16,8 @@ OggOutput::OggOutput(std::unique_ptr<OutputFile> file, const OpusHead &head, std
 
 std::optional<FileError> OggOutput::append(const Bytes &pages) {
   if (failed_ || pages.empty()) return std::nullopt;
-  const std::uint64_t before = file_->size();
-  auto error = file_->write_at(before, pages);
-  if (error) {
-    failed_ = true;
-    file_->truncate_to(before);
-  }
+  auto error = file_->write_whole(file_->size(), pages);
+  failed_ = error.has_value();
   return error;
 }
 

@@ -113,6 +113,13 @@ std::optional<FileError> OutputFile::write_at(std::uint64_t offset, ByteView byt
   return store(offset, bytes);
 }
 
+std::optional<FileError> OutputFile::write_whole(std::uint64_t offset, ByteView bytes) {
+  const std::uint64_t before = size();
+  auto error = write_at(offset, bytes);
+  if (error) truncate_to(before);
+  return error;
+}
+
 std::optional<FileError> OutputFile::flush() {
   const Bytes bytes = std::exchange(waiting_, {});
   const auto ends = std::exchange(ends_, {});

@@ -42,6 +42,8 @@ class OutputFile {
   std::size_t read_at(std::uint64_t offset, Bytes &into) const;
   /** Writes all of it at `offset`; what lies between the end and the offset reads as zero. */
   std::optional<FileError> write_at(std::uint64_t offset, ByteView bytes);
+  /** The same, but what does not fit whole is taken back: checkers complain about a torn page. */
+  std::optional<FileError> write_whole(std::uint64_t offset, ByteView bytes);
   /** Makes the file longer without writing: the new part reads as zero and takes no space. */
   std::optional<FileError> extend_to(std::uint64_t size);
   /** Cuts off an incomplete tail; needs no space. */

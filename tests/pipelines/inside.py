@@ -11,6 +11,14 @@ from harness import LIMIT, Failure, expect  # noqa: E402
 Gst.init(None)
 
 
+def counters(element):
+    """The top-level counters of an element."""
+    structure = element.get_property("stats")
+    names = [structure.nth_field_name(i) for i in range(structure.n_fields())]
+    values = {name: structure.get_value(name) for name in names}
+    return {name: value for name, value in values.items() if isinstance(value, int)}
+
+
 class Pipeline:
     """discordvoicesrc ! discorddecrypt … with what was posted and, on request, every packet in order."""
 
@@ -91,15 +99,7 @@ class Pipeline:
         return [m for m in self.messages if m.get_name() == name]
 
     def stats(self, element=None):
-        """The top-level counters of an element."""
-        structure = (element or self.decrypt).get_property("stats")
-        out = {}
-        for i in range(structure.n_fields()):
-            field = structure.nth_field_name(i)
-            value = structure.get_value(field)
-            if isinstance(value, int):
-                out[field] = value
-        return out
+        return counters(element or self.decrypt)
 
     def stop(self):
         self.pipeline.set_state(Gst.State.NULL)

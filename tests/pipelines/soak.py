@@ -88,29 +88,29 @@ class Disturbances:
     def stop_worker(self):
         self.hit_worker(signal.SIGSTOP)
 
-    def after(self, event, fits, command, **fields):
+    def after(self, event, command, fits=lambda e: True, **fields):
         before = len(self.server.out.lines)
         self.server.done(command, **fields)
         return self.server.event_since(before, event, fits)
 
     def cut_voice(self):
-        self.after("resume", lambda e: e["ok"], "cut-voice")
+        self.after("resume", "cut-voice", lambda e: e["ok"])
 
     def cut_main(self):
-        self.after("main-resume", lambda e: e["ok"], "cut-main")
+        self.after("main-resume", "cut-main", lambda e: e["ok"])
 
     def new_epoch(self):
-        self.after("transition", lambda e: True, "epoch", how="readd")
+        self.after("transition", "epoch", how="readd")
 
     def rejoin(self):
         user = self.random.choice(self.server.info["speakers"])["user_id"]
-        self.after("transition", lambda e: True, "ssrc-change", user=user, rejoin=True)
+        self.after("transition", "ssrc-change", user=user, rejoin=True)
         talk_on(self.server, 20)
 
     def visit(self):
-        self.after("transition", lambda e: True, "add-user", user=VISITOR, name="Visitor")
+        self.after("transition", "add-user", user=VISITOR, name="Visitor")
         talk_on(self.server, 50)
-        self.after("transition", lambda e: True, "remove-user", user=VISITOR)
+        self.after("transition", "remove-user", user=VISITOR)
 
 
 def goes_on(directory):
@@ -126,7 +126,7 @@ def goes_on(directory):
             recorder.end()
             stats = recorder.stats()
             recorder.say("quit")
-            recorder.process.wait(60)
+            expect(recorder.process.wait(60) == 0, "the recorder ended badly")
         finally:
             recorder.close()
     judge(directory, stats, sent_to(sessions), sizes, times)
@@ -183,7 +183,9 @@ def judge(directory, stats, sent, sizes, times):
 
 
 def last_granule(path):
-    tail = path.read_bytes()[-65536:]
+    with open(path, "rb") as file:
+        file.seek(-min(file.seek(0, os.SEEK_END), 65536), os.SEEK_END)
+        tail = file.read()
     return int.from_bytes(tail[tail.rindex(b"OggS") + 6:][:8], "little")
 
 

@@ -4,17 +4,7 @@ import json
 import sys
 import threading
 
-import gi
-
-gi.require_version("Gst", "1.0")
-from gi.repository import Gst  # noqa: E402
-
-
-def counters(element):
-    structure = element.get_property("stats")
-    names = [structure.nth_field_name(i) for i in range(structure.n_fields())]
-    values = {name: structure.get_value(name) for name in names}
-    return {name: value for name, value in values.items() if isinstance(value, int)}
+from inside import Gst, counters
 
 
 def obey(pipeline):
@@ -28,7 +18,6 @@ def obey(pipeline):
     pipeline.get_bus().post(Gst.Message.new_application(pipeline, Gst.Structure.new_empty("quit")))
 
 
-Gst.init(None)
 recording = Gst.parse_launch(sys.argv[1])
 recording.set_state(Gst.State.PLAYING)
 threading.Thread(target=obey, args=(recording,), daemon=True).start()
